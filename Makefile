@@ -1,0 +1,126 @@
+# Everything that a person or a machine types: `make help` lists it. The first target that needs the environment makes it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# An empty environment has a search path that programs don't inherit.
+export PATH := $(if $(PATH),$(PATH),/usr/local/bin:/usr/bin:/bin)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BENCH := .venv-bench
+# The peers' releases that the last table was made with; `make bench PEERS=` takes whatever pyproject.toml allows.
+PEERS ?= torch==2.13.0
+
+# The tests that run on each backend; they import nothing but numpy, cupy and pytest.
+ON_EVERY_BACKEND := \
+  tests/core/test_kernels.py tests/core/test_kernels_of_layers.py tests/core/test_backends.py \
+  tests/core/layers/test_every_layer.py
+
+EXAMPLES ?= 300
+MINUTES ?= 5
+DATABASE ?= sqlite
+
+DOMAINS := tests/service/datasets tests/service/jobs tests/service/models
+
+.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest growth serve clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/installed ## train on the penguins over HTTP: weights, loss curve and predictions into demo-output/
+	$(BIN)/deltabar demo
+
+test: lint types imports tests ## every check: lint, types, import rules, all tests
+
+lint: $(VENV)/installed-test ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/installed-test ## pyright
+	$(BIN)/pyright
+
+imports: $(VENV)/installed-test ## who may import whom
+	$(BIN)/lint-imports
+
+tests: $(VENV)/installed-test $(VENV)/system-packages ## all tests and doctests, in three processes side by side
+	$(MAKE) --jobs 3 --output-sync=target tests-core tests-service tests-domains
+
+tests-core: $(VENV)/installed-test
+	$(BIN)/pytest -p no:cacheprovider tests core benchmarks --ignore tests/service
+
+tests-service: $(VENV)/installed-test $(VENV)/system-packages
+	$(BIN)/pytest -p no:cacheprovider tests/service service $(DOMAINS:%=--ignore %)
+
+tests-domains: $(VENV)/installed-test $(VENV)/system-packages
+	$(BIN)/pytest -p no:cacheprovider $(DOMAINS)
+
+test-postgresql: $(VENV)/installed-test $(VENV)/system-packages ## the service's tests, all on PostgreSQL too
+	DELTABAR_TEST_ON_BOTH=1 $(BIN)/pytest tests/service
+
+test-gpu: ## the GPU tests on a real device; needs numpy, cupy and pytest in $(PYTHON), and nothing else
+	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" $(ON_EVERY_BACKEND)
+
+fuzz: $(VENV)/installed-test ## requests made up from the API's description, as many for each route as EXAMPLES says
+	DELTABAR_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/service/test_fuzzed.py
+
+kills: $(VENV)/installed-test $(VENV)/system-packages ## kill -9 of child, worker and API at every event of a job, a job for each, on both databases
+	DELTABAR_KILLS=alone $(BIN)/pytest -s tests/service/test_kills.py tests/service/test_interruptions.py
+
+chaos: $(VENV)/installed-test $(VENV)/system-packages ## kill at random under load for MINUTES, and look at every job; DATABASE=postgresql, SEED=…
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --database $(DATABASE) $(if $(SEED),--seed $(SEED))
+
+mutations: $(VENV)/installed-test ## plant faults in the formulas, one at a time; each must turn its test red
+	$(BIN)/python tests/mutations.py
+
+bench: $(BENCH)/installed ## speed beside the peers, in one run; writes benchmarks/RESULTS.md, fails where a bar is missed
+	$(BENCH)/bin/python -m benchmarks
+
+bench-quick: $(BENCH)/installed ## the same for five shapes and two rounds, to try out; keeps nothing
+	$(BENCH)/bin/python -m benchmarks --quick
+
+bench-service: $(BENCH)/installed ## throughput and turnaround of jobs over HTTP; adds its part to benchmarks/RESULTS.md
+	$(BENCH)/bin/python -m benchmarks.jobs
+
+bench-ingest: $(BENCH)/installed ## a CSV file of 1 GB through the service, beside polars; adds its part to benchmarks/RESULTS.md
+	$(BENCH)/bin/python -m benchmarks.ingest
+
+growth: $(BENCH)/installed ## plot a step's time against batch, width, depth, networks, threads: benchmarks/growth.png
+	$(BENCH)/bin/python -m benchmarks.growth
+
+serve: $(VENV)/installed ## run the service on 127.0.0.1:8000
+	$(BIN)/deltabar serve
+
+clean: ## remove what the other targets made, the environment too
+	rm -rf $(VENV) $(BENCH) .venv-tool demo-output deltabar-data build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find core service tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python $(BENCH)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "deltabar needs Python 3.11 or newer, and '$(PYTHON)' isn't: name another, as in 'make PYTHON=python3.12'"; exit 1; }
+	@echo "Setting up $(@:/bin/python=) …"
+	@# Some distributions leave venv's own pip out of Python; virtualenv brings one along.
+	@$(PYTHON) -m venv $(@:/bin/python=) 2>/dev/null || { \
+	  $(PYTHON) -m pip install --quiet --target .venv-tool virtualenv && \
+	  PYTHONPATH=.venv-tool $(PYTHON) -m virtualenv --quiet --clear $(@:/bin/python=); }
+
+$(VENV)/installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --editable '.[test]'
+	@touch $@
+
+# PostgreSQL's programs, for the tests that run on it too: they start a server of their own, on no port.
+HAS_POSTGRES := command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1
+INSTALL_POSTGRES := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql
+
+$(VENV)/system-packages: | $(BIN)/python
+	@if $(HAS_POSTGRES); then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL_POSTGRES) || { apt-get update && $(INSTALL_POSTGRES); }; }; \
+	then touch $@; \
+	else echo "PostgreSQL is not installed, so the tests that need it are skipped: as root, apt-get install postgresql"; fi
+
+$(BENCH)/installed: pyproject.toml | $(BENCH)/bin/python
+	$(BENCH)/bin/python -m pip install --editable '.[bench]' $(PEERS)
+	@touch $@

@@ -1,0 +1,1 @@
+"""The speed of deltabar beside its peers, in one run: `make bench`. It needs the extra `bench`."""

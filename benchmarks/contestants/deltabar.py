@@ -1,0 +1,53 @@
+"""Ourselves, through the public `core.fit`."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+import numpy as np
+
+import core
+from benchmarks.problem import Problem
+from benchmarks.run import Run, Training
+from benchmarks.shapes import LEARNING_RATE, Shape
+
+LIBRARIES = ("deltabar", "numpy")
+
+
+def why_not(shape: Shape) -> None:
+    """Return None: we take part in everything."""
+
+
+def prepare(problem: Problem) -> Training:
+    """Return a training of a new `Network` each time."""
+    shape = problem.shape
+    layers: list[core.Layer] = []
+    for units in shape.widths[1:-1]:
+        layers.append(core.Dense(units, shape.activation))
+        layers += [core.Dropout(shape.dropout)] if shape.dropout else []
+    layers.append(core.Dense(shape.widths[-1], "identity" if problem.is_regression else "softmax"))
+    seed = 0 if shape.networks == 1 else range(shape.networks)
+
+    def train(epochs: int) -> Run:
+        net = core.Network(shape.widths[0], layers, seed=seed)
+        biases = [b for b in net.biases if b is not None]  # each layer has one
+        for theta, b, (initial, zeros) in zip(net.weights, biases, problem.initial, strict=True):
+            theta[...], b[...] = initial, zeros.reshape(b.shape)
+        began = time.perf_counter()
+        records = core.fit(
+            net,
+            problem.x,
+            problem.y,
+            loss=shape.loss,
+            optimizer=core.Adam(LEARNING_RATE),
+            epochs=epochs,
+            batch_size=shape.batch,
+        )
+        whole = time.perf_counter() - began
+        # A record's clock starts after the arguments are checked; that and all else outside counts for the first epoch.
+        later = [after.seconds - before.seconds for before, after in pairwise(records)]
+        final = [(theta.copy(), b[..., 0, :].copy()) for theta, b in zip(net.weights, biases, strict=True)]
+        return Run([whole - sum(later), *later], [np.asarray(record.loss) for record in records], final)
+
+    return train

@@ -1,0 +1,91 @@
+"""A GPU through CuPy. CuPy is imported when a device is opened, and never before."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.arrays import Array, Namespace
+from core.backend import Backend, BackendError, Memory
+from core.kernels.fused import FusedKernels
+
+
+class CupyBackend(Backend):
+    """Device `device` of the CuPy namespace `cupy`."""
+
+    def __init__(self, cupy: Namespace, device: int, dtype: str) -> None:
+        self.name = f"cupy:{device}"
+        self.xp = cupy
+        self.dtype = np.dtype(dtype)
+        self.kernels = FusedKernels(cupy)
+        self._device = cupy.cuda.Device(device)
+        # CuPy allocates on the calling thread's current device; a training process uses one.
+        self._device.use()
+
+    def empty(self, shape: Sequence[int], dtype: str | None = None) -> Array:
+        """Return an array with any content."""
+        return self.xp.empty(shape, dtype=dtype or self.dtype)
+
+    def zeros(self, shape: Sequence[int], dtype: str | None = None) -> Array:
+        """Return an array of zeros."""
+        return self.xp.zeros(shape, dtype=dtype or self.dtype)
+
+    def asarray(self, host: np.ndarray, dtype: str | None = None) -> Array:
+        """Return `host` on the device."""
+        return self.xp.asarray(np.ascontiguousarray(host, dtype or self.dtype))
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """Return a copy of `array` on the host."""
+        return self.xp.asnumpy(array)
+
+    def synchronize(self) -> None:
+        """Wait until the device is done."""
+        self._device.synchronize()
+
+    def memory(self) -> Memory:
+        """Return what CuPy's pool has handed out, and what the device has free."""
+        return Memory(used=self.xp.get_default_memory_pool().used_bytes(), free=self._device.mem_info[0])
+
+
+def open_device(device: int, dtype: str) -> CupyBackend:
+    """Return GPU number `device` after an allocation, a kernel of ours and a product have worked on it.
+
+    Raises:
+        BackendError: with the first thing that is missing: CuPy, a driver, the device, a compiler, cuBLAS.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise BackendError(
+            f"backend 'cupy:{device}': CuPy can't be imported ({error}). Install it with "
+            "pip install 'deltabar[cuda12]' or 'deltabar[cuda13]', or use the backend 'numpy'"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if device >= count:
+            raise BackendError(f"backend 'cupy:{device}': this machine has {count} GPU(s), numbered from 0")
+        backend = CupyBackend(cupy, device, dtype)
+        _prove(backend)
+    except BackendError:
+        raise
+    except Exception as error:  # CuPy's errors share no base class: driver, runtime, NVRTC, cuBLAS, loader
+        raise BackendError(
+            f"backend 'cupy:{device}': CuPy is installed but the GPU can't be used "
+            f"({type(error).__name__}: {error}). It needs an NVIDIA driver and a GPU; use the backend 'numpy' otherwise"
+        ) from error
+    return backend
+
+
+def _prove(backend: CupyBackend) -> None:
+    from core.optimizers import Sgd
+
+    p, g = backend.asarray(np.ones((2, 2))), backend.asarray(np.eye(2))
+    product = backend.empty((2, 2))
+    backend.kernels.matmul(p, g, out=product)
+    state = Sgd(learning_rate=1.0).init(backend, p)
+    Sgd(learning_rate=1.0).update(backend, p, g, state)
+    got = backend.to_host(product), backend.to_host(p)
+    if not (np.array_equal(got[0], np.ones((2, 2))) and np.array_equal(got[1], 1 - np.eye(2))):
+        raise BackendError(f"{backend.name}: the GPU gives wrong results: {got}")

@@ -1,0 +1,231 @@
+"""One attempt at a job: a child trains, the lease is kept, checkpoints and events are written, the end is applied.
+
+child trains → events, checkpoints and lease → publish, fail, pause, cancel, put back or hand back
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+from service.children import Child, ChildDied
+from service.datasets.files import table_key
+from service.db import Database, DatabaseTrouble, Watch
+from service.jobs import files, queue
+from service.jobs.queue import Lease, News
+from service.jobs.states import Stale
+from service.protocol import FINAL, Assignment, Message
+from service.settings import Settings
+from service.storage import Storage
+
+TICK_SECONDS = 0.05
+FLUSH_SECONDS = 0.2
+PROGRESS_SECONDS = 1.0
+STOP_SECONDS = 0.25
+"""How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
+SAVE_SECONDS = 10.0
+"""How long a child that is to stop may write its checkpoint."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What every attempt of a worker works with."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+
+
+class Attempt:
+    """One attempt, in the thread that calls `run`.
+
+    Args:
+        workplace: the worker's.
+        lease: of the job.
+        child: that trains it.
+        watch: tells whether the job's user may have asked for something.
+        leave: set when the worker has to go.
+    """
+
+    def __init__(self, workplace: Workplace, lease: Lease, child: Child, watch: Watch, leave: threading.Event) -> None:
+        self._settings, self._database, self._storage = workplace.settings, workplace.database, workplace.storage
+        self._lease, self._child, self._watch, self._leave = lease, child, watch, leave
+        self._news: list[News] = []
+        self._written = self._heard = time.monotonic()
+        self._saving = False
+
+    def run(self) -> None:
+        """Bring the job to its next state, whatever happens to the child; where the lease is lost, discard all."""
+        try:
+            self._run()
+        except Stale as stale:
+            log.warning("%s: the lease is lost, what was done is discarded (%s)", self._lease.job_id, stale)
+
+    def _run(self) -> None:
+        lease, kept = self._lease, False
+        try:
+            try:
+                self._child.start(self._assignment())
+                ending = self._follow()
+                kept = self._apply(ending)
+                log.info("%s: %s", lease.job_id, ending[0])
+            except DatabaseTrouble:
+                kept = True  # whether a row shows the files isn't known; the sweep removes them if none does
+                raise
+            finally:
+                if not kept:
+                    self._discard()
+        except ChildDied as death:
+            log.error("%s: %s", lease.job_id, death)
+            self._bury(death)
+        except OSError as error:  # a full disk, most likely; or the lease is lost, and another worker has swept them
+            log.exception("%s: the files can't be published", lease.job_id)
+            message = f"the files can't be published: {error.strerror}"
+            queue.put_back(self._database, lease, "storage_failed", message, self._news)
+
+    def _discard(self) -> None:
+        """Remove what no row will make visible, once nothing more can come."""
+        self._child.stop(STOP_SECONDS)
+        files.discard(self._storage, self._lease.folder)
+        self._storage.delete(files.checkpoints(self._lease.job_id, self._lease.token))
+
+    def _assignment(self) -> Assignment:
+        lease, storage = self._lease, self._storage
+        return Assignment.model_validate(
+            {
+                "table": storage.path(table_key(lease.dataset.id)),
+                "format": lease.dataset.format,
+                "columns": lease.dataset.columns,
+                "spec": lease.spec,
+                "draft": files.draft(storage, lease.folder),
+                "checkpoints": storage.path(files.checkpoints(lease.job_id, lease.token)),
+                "checkpoint_seconds": self._settings.checkpoint_seconds,
+                "resume": storage.path(lease.checkpoint.folder) if lease.checkpoint else None,
+                "init_from": storage.path(lease.init_from) if lease.init_from else None,
+                "device": self._child.device,
+                "memory_bytes": self._settings.job_memory_bytes,
+            }
+        )
+
+    def _follow(self) -> Message:
+        """Relay what the child says, and keep the lease, until the child is done, or has to stop; return which."""
+        while True:
+            if final := self._listen(TICK_SECONDS):
+                return final
+            if reason := self._reason_to_stop():
+                return reason
+            self._write(time.monotonic())
+
+    def _listen(self, seconds: float) -> Message | None:
+        """Take what the child says next, within `seconds`; return its final message."""
+        final = None
+        for kind, data in self._child.receive(seconds):
+            self._heard = time.monotonic()
+            if kind in FINAL:
+                final = (kind, data)
+            elif kind == "checkpoint":
+                self._publish_checkpoint(data)
+            elif kind == "saving":
+                self._saving = True
+            elif kind in ("metrics", "log", "progress"):
+                self._news.append(News(kind, data, time.time()))
+        return final
+
+    def _reason_to_stop(self) -> Message | None:
+        """Return why the child has to stop, if it has to: its user's wish first."""
+        if self._watch.changed():
+            requested = queue.requested(self._database, self._lease)
+            if requested:
+                return requested, {}
+        if self._leave.is_set():
+            return "leave", {}
+        if self._lease.ends_at is not None and time.time() > self._lease.ends_at:
+            return "deadline", {}
+        if time.monotonic() - self._heard > self._settings.stall_seconds:
+            return "stalled", {}
+        return None
+
+    def _write(self, now: float) -> None:
+        """Write the news, several at a time, as epochs may take microseconds; and renew the lease."""
+        lease_seconds, since = self._settings.lease_seconds, now - self._written
+        events = any(news.kind != "progress" for news in self._news)
+        if since >= (FLUSH_SECONDS if events else PROGRESS_SECONDS if self._news else lease_seconds / 3):
+            queue.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
+            self._news, self._written = [], now
+
+    def _publish_checkpoint(self, data: dict[str, object]) -> None:
+        lease, step = self._lease, int(str(data["step"]))
+        key = files.checkpoint(lease.job_id, lease.token, step)
+        draft = self._storage.path(files.checkpoints(lease.job_id, lease.token)) / str(step)
+        self._storage.publish(draft, key, synced=True)
+        try:
+            seconds = self._settings.lease_seconds
+            gone = queue.keep_checkpoint(self._database, lease, self._news, key, data, lease_seconds=seconds)
+        except Stale:
+            self._storage.delete(key)
+            raise
+        self._news, self._written = [], time.monotonic()
+        for old in gone:
+            self._storage.delete(old)
+
+    def _apply(self, ending: Message) -> bool:
+        """Bring the job to the state that `ending` leads to; return whether a model is published."""
+        kind, data = ending
+        if kind in ("pause", "leave"):
+            kind, data = self._halt() or ending
+        database, lease = self._database, self._lease
+        match kind:
+            case "done":
+                self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
+                queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
+            case "failed" if data["code"] == "storage_failed":
+                queue.put_back(database, lease, data["code"], data["message"], self._news)
+            case "failed":
+                queue.fail(database, lease, data["code"], data["message"], self._news)
+            case "cancel":
+                self._child.stop(STOP_SECONDS)
+                queue.cancel(database, lease, self._news)
+            case "pause":
+                queue.pause(database, lease, self._news)
+            case "leave":
+                queue.hand_back(database, lease, "its worker was stopped", self._news)
+            case "deadline":
+                self._child.stop(STOP_SECONDS)
+                message = "the job has run for as long as its deadline_seconds allow"
+                queue.fail(database, lease, "deadline_exceeded", message, self._news)
+            case "stalled":
+                self._child.end()
+                message = f"the training has told no progress for {self._settings.stall_seconds:g} s"
+                queue.put_back(database, lease, "stalled", message, self._news)
+        return kind == "done"
+
+    def _halt(self) -> Message | None:
+        """Let the child write a checkpoint and stop, by force where it doesn't.
+
+        Returns:
+            Its final message where it had just come to an end by itself.
+        """
+        try:
+            self._child.ask_to_stop(keep=True)
+            asked = time.monotonic()
+            while (left := asked + (SAVE_SECONDS if self._saving else STOP_SECONDS) - time.monotonic()) > 0:
+                if final := self._listen(left):
+                    return final if final[0] != "stopped" else None
+        except ChildDied as death:
+            log.error("%s: %s", self._lease.job_id, death)
+        self._child.end()
+        return None
+
+    def _bury(self, death: ChildDied) -> None:
+        """Try again, unless the child has died of the memory limit, which would be the same again."""
+        limit = self._settings.job_memory_bytes
+        if limit and death.number == signal.SIGABRT:  # what libraries do that can't go on without an allocation
+            message = f"the job needs more memory than the {limit} bytes that a job may have ({death})"
+            queue.fail(self._database, self._lease, "out_of_memory", message, self._news)
+        else:
+            message = str(death)
+            queue.put_back(self._database, self._lease, "child_died", message, self._news)

@@ -1,0 +1,100 @@
+"""Who is asking, and whether they may: `Authorization: Bearer dbk_…`.
+
+`Authentication` stands before everything else and finds out who it is; where keys are required, nobody without one
+gets past it but to the paths of `OPEN`, not even to a 404, and no body of theirs is read. Each route then names the
+scope that it needs (`context.ReadContext` and the others), and sees no rows but the caller's own (`ownership`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
+
+from service.caller import SCOPES, WITHOUT_KEY, Caller, Scope
+from service.db import DatabaseTrouble
+from service.problem_handlers import of_database
+from service.problems import Problem, respond
+
+if TYPE_CHECKING:
+    from service.context import Context
+
+log = logging.getLogger(__name__)
+
+OPEN = frozenset({"/healthz", "/readyz", "/openapi.json", "/v2", "/v2/health/live", "/v2/health/ready"})
+
+
+class Authentication:
+    """ASGI middleware that puts the `Caller` into the request's state, or answers 401.
+
+    A key that is given must be a good one, also where none is required: whoever sends a key means its rows.
+    """
+
+    def __init__(self, app: ASGIApp, required: bool) -> None:
+        self._app, self._required = app, required
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Pass the request on with its caller, or refuse it."""
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            context: Context = scope["app"].state.context
+            secret = _secret(scope)
+            if secret is not None:
+                try:
+                    caller = await context.keys.caller_of(secret)
+                except DatabaseTrouble as trouble:
+                    log.error("%s: %s", trouble.code, trouble)
+                    return await respond(of_database(trouble))(scope, receive, send)
+            else:
+                caller = None if self._required else WITHOUT_KEY
+            if caller is None:
+                return await respond(_unknown(secret))(scope, receive, send)
+            scope.setdefault("state", {})["caller"] = caller
+        return await self._app(scope, receive, send)
+
+
+def _secret(scope: Connection) -> str | None:
+    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, secret = header.partition(" ")
+    # Other schemes are between the user and a proxy on the way.
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+def _unknown(secret: str | None) -> Problem:
+    if secret is None:
+        detail = "An API key is needed: send it in the header `Authorization: Bearer dbk_…`. Operators make keys with "
+        return Problem(401, "key_required", detail + "`deltabar keys create`.", headers={"WWW-Authenticate": "Bearer"})
+    detail = "The API key isn't valid: there is no such key, it has been revoked, or it has expired."
+    return Problem(401, "key_not_valid", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class _ApiKey(SecurityBase):
+    """Hands the caller to a route, and describes in OpenAPI what it needs for that."""
+
+    def __init__(self) -> None:
+        scopes = "; ".join(f"{name}: {meaning}" for name, meaning in SCOPES.items())
+        text = f"An API key, made by `deltabar keys create`. Not needed where keys are off. Scopes: {scopes}."
+        self.model = HTTPBearer(description=text)
+        self.scheme_name = "ApiKey"
+
+    async def __call__(self, request: Request) -> Caller:
+        return request.state.caller
+
+
+API_KEY = _ApiKey()
+
+
+def demand(caller: Caller, scope: Scope) -> None:
+    """Raise the 403 `Problem` unless `caller` may do what needs `scope`."""
+    if not caller.may(scope):
+        detail = f"This needs an API key with the scope {scope}; yours has {', '.join(sorted(caller.scopes))}."
+        raise Problem(
+            403,
+            "scope_missing",
+            detail,
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )

@@ -1,0 +1,172 @@
+"""A worker's child processes, which train: kept warm, so that a tiny job needn't wait for imports.
+
+Each is a fresh interpreter, never a fork, with a pipe as its only tie. It runs in a session of its own, so that Ctrl-C
+in a terminal reaches the worker alone. When the worker is gone, in whatever way, the pipe ends, and the child exits.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing import Pipe
+
+from core.threads import environment
+from service.protocol import FINAL, Assignment, Message, receive, send
+
+END_SECONDS = 0.1
+EXIT_SECONDS = 1.0
+
+
+class ChildDied(Exception):  # noqa: N818 -- what happened
+    """The child ended without a final message; the exception says how.
+
+    Attributes:
+        number: of the signal that ended it, if one did.
+    """
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class Child:
+    """One process that runs `service.runner`. It takes a job as soon as its imports are done.
+
+    Args:
+        device: where it trains jobs that name none.
+        threads: how many it has for it.
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        self.device = device
+        self._pipe, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "service.runner", str(theirs.fileno()), str(threads), device],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment(threads),
+            start_new_session=True,
+        )
+        theirs.close()  # so that the pipe ends when the child does
+        self._busy, self._failed = False, False
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can take a job. One that failed at its last may be in a bad state: a lost GPU, no memory."""
+        return not self._busy and not self._failed and self._process.poll() is None
+
+    def start(self, assignment: Assignment) -> None:
+        """Let the child train; what comes of it is for `receive`."""
+        self._busy = True
+        self._send(("train", assignment.model_dump(mode="json")))
+
+    def ask_to_stop(self, *, keep: bool) -> None:
+        """Ask the child to end its job, after a checkpoint if it is to `keep` one; raises `ChildDied`."""
+        self._send(("stop", {"keep": keep}))
+
+    def receive(self, seconds: float) -> list[Message]:
+        """Return what the child says next, waiting for it up to `seconds`; raises `ChildDied`."""
+        try:
+            if not self._busy or not self._pipe.poll(seconds):
+                return []
+            messages = receive(self._pipe)
+        except (EOFError, OSError):
+            raise self._death() from None
+        last = messages[-1][0]
+        self._busy, self._failed = last not in FINAL, last == "failed"
+        return messages
+
+    def stop(self, seconds: float) -> None:
+        """Let the child end its job, if it has one; a child that doesn't within `seconds` is ended itself."""
+        deadline = time.monotonic() + seconds
+        try:
+            if self._busy:
+                self.ask_to_stop(keep=False)
+            while self._busy and (left := deadline - time.monotonic()) > 0:
+                self.receive(left)
+        except ChildDied:
+            pass
+        if self._busy:
+            self.end()
+
+    def end(self) -> None:
+        """End the process, by force where it doesn't go, and wait until it is gone."""
+        self._pipe.close()
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _send(self, message: Message) -> None:
+        try:
+            send(self._pipe, [message])
+        except OSError:
+            raise self._death() from None
+
+    def _death(self) -> ChildDied:
+        try:
+            code = self._process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ChildDied("the training process broke off")
+        if code >= 0:
+            return ChildDied(f"the training process ended with exit code {code}")
+        name = signal.Signals(-code).name
+        hint = ", most often because memory ran out" if name == "SIGKILL" else ""
+        return ChildDied(f"the training process was ended by {name}{hint}", -code)
+
+
+class Children:
+    """The children that are warm and idle, of each device one at least; all end with the `with` block.
+
+    Safe to use from several threads.
+
+    Args:
+        devices: of each slot, in which one child trains at a time.
+        threads: of each child.
+    """
+
+    def __init__(self, devices: Sequence[str], threads: int) -> None:
+        self._threads, self._lock = threads, threading.Lock()
+        self._idle = [Child(device, threads) for device in devices]
+
+    def take(self, device: str) -> Child:
+        """Return a warm child, the caller's until it is given back, and see to it that another warms up."""
+        with self._lock:
+            for dead in [child for child in self._idle if not child.ready]:
+                self._idle.remove(dead)
+                dead.end()
+            child = self._idle_on(device) or Child(device, self._threads)
+            if child in self._idle:
+                self._idle.remove(child)
+            if self._idle_on(device) is None:
+                self._idle.append(Child(device, self._threads))
+            return child
+
+    def _idle_on(self, device: str) -> Child | None:
+        return next((child for child in reversed(self._idle) if child.device == device), None)
+
+    def give_back(self, child: Child) -> None:
+        """Keep `child` for the next job if it is ready for one; end it otherwise."""
+        if child.ready:
+            with self._lock:
+                self._idle.append(child)
+        else:
+            child.end()
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._idle:
+            child.end()

@@ -1,0 +1,24 @@
+"""Columns of a table as NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+
+def floats(column: pl.Series) -> np.ndarray:
+    """Return the numbers of a column, (n_samples,) float64; NaN where they are missing."""
+    return column.cast(pl.Float64).to_numpy()
+
+
+def index_of(column: pl.Series, among: Sequence[str | None]) -> np.ndarray:
+    """Return where each text of a column stands in `among`, (n_samples,) int64; −1 for one that doesn't.
+
+    >>> index_of(pl.Series(["b", None, "z"]), ["a", "b", None]).tolist()
+    [1, 2, -1]
+    """
+    known = [text for text in among if text is not None]
+    index = column.replace_strict(known, range(len(known)), default=-1, return_dtype=pl.Int64).to_numpy()
+    return np.where(column.is_null().to_numpy(), among.index(None) if None in among else -1, index)

@@ -1,0 +1,172 @@
+"""CSV: checked by `csv_scan`, split by polars, its texts turned into values by `spelling`, some megabytes at a time.
+
+polars reads numbers and booleans by itself where it can, which is several times faster than by way of texts. Wherever
+it refuses, the texts decide; so what is read never depends on which of the two it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from service.datasets import values
+from service.datasets.csv_dialect import Dialect, dialect_of
+from service.datasets.csv_scan import Records, check, scan
+from service.datasets.decoding import encoding_of, utf8
+from service.datasets.expanding import pieces
+from service.datasets.limits import Limits, up_to
+from service.datasets.reading import DELIMITERS, QUOTES, Reading
+from service.datasets.spelling import Spelling
+from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
+from service.problems import echo
+from service.schemas import FieldError
+
+SAMPLE = 1000
+MOST_REFUSALS = 3
+_TYPES = {"boolean": pl.Boolean, "whole": pl.Int64, "number": pl.Float64}
+
+
+class CsvFile:
+    """A CSV file that can be read once, and once more where `belied` is true after the first time."""
+
+    def __init__(self, path: Path, reading: Reading, limits: Limits) -> None:
+        self._path, self._reading, self._limits = path, reading, limits
+        self._kinds: dict[str, str] = dict(reading.kinds)
+        self._spelling = Spelling(())
+        self._refusals = 0
+        self._fractional: set[str] = set()
+        self.found: dict[str, str] = {}
+        """What "auto" became."""
+
+    @property
+    def belied(self) -> bool:
+        """Whether what was read is worth nothing, because a column turned out to be text; reading it again is not."""
+        return self._spelling.belied
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows, typed; raises the `Problem` that says what is wrong and where."""
+        if self.belied:
+            texts = [name for name, family in self._spelling.families.items() if family.spelt == "text"]
+            self._kinds |= dict.fromkeys(texts, "text")
+        raw = pieces(self._path, self._limits)
+        first = next(raw, b"")
+        encoding = encoding_of(first, self._reading.encoding)
+        text = utf8(chain([first], raw), encoding)
+        start = next(text, b"")
+        dialect = dialect_of(start, self._reading)
+        self._tell(dialect, encoding)
+        records = scan(chain([start], text), dialect, self._limits)
+        head = next(records, None)
+        if head is None:
+            return
+        names = _names(dialect.fields(head.text) if dialect.header else None, head.width)
+        self._spelling = Spelling(names, _known(self._kinds, names), self._reading.dates, dialect.decimal_comma)
+        first_row = 0
+        for batch in records if dialect.header else chain([head], records):
+            table = self._settled(batch, names, dialect, first_row)
+            first_row += table.height
+            yield table
+
+    def _tell(self, dialect: Dialect, encoding: str) -> None:
+        self.found = {
+            "delimiter": {mark: name for name, mark in DELIMITERS.items()}[dialect.delimiter],
+            "quote": {mark: name for name, mark in QUOTES.items()}[dialect.quote],
+            "header": "yes" if dialect.header else "no",
+            "encoding": encoding,
+            "decimal": "comma" if dialect.decimal_comma else "point",
+        }
+
+    def _settled(self, records: Records, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
+        texts: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
+        try:
+            if first_row == 0:
+                self._spelling.learn(_split(records, texts, dialect, SAMPLE))
+            table = self._fast(records, dialect, first_row) if self._refusals < MOST_REFUSALS else None
+            if table is None:
+                split = _split(records, texts, dialect)
+                table = values.in_blocks(split, lambda block: self._spelling.settled(block, first_row))
+        except pl.exceptions.PolarsError as error:
+            check(records, dialect, self._limits)
+            reason = str(error).partition("\n")[0]
+            raise unreadable(fault(None, f"the CSV parser says: {reason}", "CSV as in RFC 4180")) from error
+        if table.height != records.count:
+            check(records, dialect, self._limits)
+            found = f"{records.count} rows, which the CSV parser takes for {table.height}"
+            raise unreadable(fault(None, f"there are {found}", "CSV as in RFC 4180"))
+        self._check_cells(table)
+        table = values.numbers(table, first_row, self._fractional)
+        self._fractional |= {column.name for column in table if column.dtype == pl.Float64}
+        self._spelling.keep(table)
+        return table
+
+    def _fast(self, records: Records, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
+        """Return the table as polars reads it into the types that are known; None where it refuses."""
+        families = self._spelling.families
+        try:
+            types = {name: _TYPES.get(family.spelt, pl.String) for name, family in families.items()}
+            table = _split(records, types, dialect)
+        except pl.exceptions.PolarsError:
+            self._refusals += 1
+            return None
+        self._refusals = 0
+        texts = [column.name for column in table if column.dtype == pl.String]
+        if texts:
+            table = table.with_columns(self._spelling.settled(table.select(texts), first_row))
+        return table
+
+    def _check_cells(self, table: pl.DataFrame) -> None:
+        most = self._limits.max_cell_bytes
+        texts = [column.name for column in table if column.dtype == pl.String]
+        if not texts:
+            return
+        longest = table.select(pl.col(texts).str.len_bytes().max()).row(0, named=True)
+        for name, length in longest.items():
+            if (length or 0) > most:
+                message = f"column {echo(name)!r} has a text of {length} bytes"
+                raise unreadable(fault(length, message, up_to(most, "bytes a cell", "max_cell_bytes")))
+
+
+def _split(
+    records: Records, types: dict[str, type[pl.DataType]], dialect: Dialect, rows: int | None = None
+) -> pl.DataFrame:
+    return pl.read_csv(
+        records.text,
+        has_header=False,
+        schema=types,
+        n_rows=rows,
+        separator=dialect.delimiter,
+        quote_char=dialect.quote,
+        decimal_comma=dialect.decimal_comma,
+        null_values=list(values.MISSING),
+    )
+
+
+def _known(kinds: dict[str, str], names: list[str]) -> dict[str, str]:
+    if unknown := sorted(kinds.keys() - set(names)):
+        allowed = echo(f"one of: {', '.join(names)}")
+        raise unreadable(*(fault(name, "there is no such column to give a kind to", allowed) for name in unknown))
+    return kinds
+
+
+def _names(fields: list[str] | None, width: int) -> list[str]:
+    """Return the names of the columns; raises the `Problem` that lists the empty and the repeated ones."""
+    if fields is None:
+        return [f"column_{position}" for position in range(1, width + 1)]
+    names = [name.strip() for name in fields]
+    faults: list[FieldError] = [
+        fault(name, f"column {position} has no name", "a name for every column (pandas: to_csv(…, index=False))")
+        for position, name in enumerate(names, 1)
+        if not name
+    ]
+    faults += [
+        fault(name, f"{count} columns have the name {echo(name)!r}", "a name of its own for every column")
+        for name, count in Counter(names).items()
+        if name and count > 1
+    ]
+    if faults:
+        raise unreadable(*faults[:MOST_FAULTS])
+    return names

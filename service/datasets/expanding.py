@@ -1,0 +1,82 @@
+"""The bytes of a file, decompressed on the way where they are gzip or zstd, and never more of them than allowed."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from service.datasets.limits import Limits, up_to
+from service.datasets.unreadable import fault, unreadable
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+PIECE = 16 * 2**20
+GRACE = 16 * 2**20
+"""So many bytes may come out of however few: a short table of zeros shrinks to nothing without any malice."""
+WINDOW = 2**27
+"""Most memory that zstd may ask for, as its own command line has it (`zstd --ultra` needs no more)."""
+
+
+def pieces(path: Path, limits: Limits, size: int = PIECE) -> Iterator[bytes]:
+    """Yield the bytes of the file `path`, decompressed, `size` at a time.
+
+    Raises:
+        Problem: 413 `expands_too_far` as soon as they are too many, for themselves or for the size of the file;
+            422 `unreadable_dataset` for a compressed file that is damaged or cut off.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start.startswith(GZIP):
+            yield from _expanded(gzip.GzipFile(fileobj=file), file, path, limits, size)
+        elif start == ZSTD:
+            reader = zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(file, read_across_frames=True)
+            yield from _expanded(reader, file, path, limits, size)
+        else:
+            while piece := file.read(size):
+                yield piece
+
+
+def is_compressed(start: bytes) -> bool:
+    """Return whether a file that begins so is gzip or zstd."""
+    return start.startswith((GZIP, ZSTD))
+
+
+def _expanded(
+    reader: gzip.GzipFile | zstandard.ZstdDecompressionReader, file: BinaryIO, path: Path, limits: Limits, size: int
+) -> Iterator[bytes]:
+    total, compressed = 0, path.stat().st_size
+    try:
+        while piece := _read(reader, size):
+            total += len(piece)
+            check_expansion(total, compressed, limits)
+            yield piece
+    except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
+        message = f"the compressed file is damaged or cut off ({error or type(error).__name__})"
+        raise unreadable(fault(None, message, "a whole file as written by gzip or zstd")) from error
+    if total == 0:
+        raise unreadable(fault(None, "the compressed file holds nothing", "a table"))
+
+
+def _read(reader: gzip.GzipFile | zstandard.ZstdDecompressionReader, size: int) -> bytes:
+    """Return the next `size` bytes, fewer at the end only: both readers give less than they are asked for."""
+    pieces: list[bytes] = []
+    while size and (piece := reader.read(min(size, 2**20))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def check_expansion(total: int, compressed: int, limits: Limits) -> None:
+    """Raise the 413 where `total` bytes out of `compressed` ones are too many."""
+    if total > limits.max_expanded_bytes:
+        allowed = up_to(limits.max_expanded_bytes, "bytes", "max_expanded_bytes")
+        raise unreadable(fault(None, "the file is too large when uncompressed", allowed), code="expands_too_far")
+    if total > GRACE and total > limits.max_expansion * compressed:
+        message = f"{compressed} bytes expand to {total} bytes and more, as in a decompression bomb"
+        allowed = up_to(limits.max_expansion, "bytes out of one", "max_expansion")
+        raise unreadable(fault(compressed, message, allowed), code="expands_too_far")

@@ -1,0 +1,79 @@
+"""What a cell may hold. Every column becomes one of Boolean, Int64, Float64, Datetime, String; null is a missing value.
+
+- Blanks around a text are no part of it. The empty text, NA, N/A, NaN, nan and null are missing values.
+- A column of texts is boolean if all its values are true or false (in any case), numeric if all are numbers, of dates
+  if all are dates written in one way, else text.
+- NaN is a missing value. Infinite numbers, and those beyond ±1e100, are refused: the sums of their squares may leave
+  the range of float64, and there would be no standard deviation.
+- Whole numbers are Int64 however they were written (181.0 is 181), so that they can be class labels.
+- A column without any value is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import polars as pl
+from polars import selectors
+
+from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
+from service.problems import echo
+from service.schemas import FieldError
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null")
+LARGEST = 1e100
+BLOCK = 64
+_EXACT = 2.0**53  # up to here every whole number is a float64
+
+
+def texts(table: pl.DataFrame) -> pl.DataFrame:
+    """Return String columns without blanks around their values, and null for the spellings of a missing value.
+
+    >>> texts(pl.DataFrame({"sex": [" male", "NA", None]}))["sex"].to_list()
+    ['male', None, None]
+    """
+    bare = pl.all().str.strip_chars()
+    return table.select(pl.when(~bare.is_in(MISSING)).then(bare))
+
+
+def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str] = ()) -> pl.DataFrame:
+    """Return the numeric columns of `table` as Int64 where every number is whole, else as Float64 with null for NaN.
+
+    Args:
+        table: with columns of any type.
+        first_row: how many rows come before these, for the message.
+        fractional: columns that are known to have fractions elsewhere, and stay Float64.
+
+    Raises the `Problem` that names, for each column, the first number which is infinite or beyond ±1e100.
+    """
+    integers = table.select(selectors.integer().cast(pl.Int64, strict=False))
+    table = table.with_columns(column for column in integers if column.null_count() == table[column.name].null_count())
+    others = selectors.numeric() - selectors.by_dtype(pl.Int64)
+    floats = table.select(others.cast(pl.Float64).fill_nan(None))
+    if floats.width == 0:
+        return table
+    largest = floats.select(pl.all().abs().max()).row(0, named=True)
+    if faults := [_too_large(column, first_row) for column in floats if (largest[column.name] or 0) > LARGEST]:
+        raise unreadable(*faults[:MOST_FAULTS])
+    unknown = [name for name in floats.columns if name not in fractional]
+    if not unknown:
+        return table.with_columns(floats)
+    column = pl.col(unknown)
+    whole = floats.select(((column == column.floor()) & (column.abs() <= _EXACT)).all()).row(0, named=True)
+    return table.with_columns(floats.with_columns(pl.col([name for name in unknown if whole[name]]).cast(pl.Int64)))
+
+
+def _too_large(column: pl.Series, first_row: int) -> FieldError:
+    row = (column.abs() > LARGEST).arg_true()[0]
+    message = (
+        f"column {echo(column.name)!r} has the number {column[row]} in row {first_row + row + 1} (counted from 1), "
+        "which is infinite or too large to compute with"
+    )
+    allowed = f"numbers within ±{LARGEST:g}; leave the field empty, or write NaN, where there is no value"
+    return fault(column[row], message, allowed)
+
+
+def in_blocks(table: pl.DataFrame, settle: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+    """Return `settle(table)`, computed for a few columns at a time to bound the memory that it takes."""
+    starts = range(0, table.width, BLOCK)
+    return pl.concat([settle(table[:, start : start + BLOCK]) for start in starts], how="horizontal")

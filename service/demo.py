@@ -1,0 +1,231 @@
+"""What `deltabar demo` does: the whole way, from a CSV file to predictions, through a real service over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from service.client import Client, DeltabarError
+from service.jobs.schemas import Job
+
+TARGET = "species"
+LEAST_ACCURACY = 0.97
+START_PATIENCE, STOP_PATIENCE = 60.0, 60.0
+NOT_FOR_THE_DEMO = ("DELTABAR_HOST", "DELTABAR_REQUIRE_KEYS", "DELTABAR_DATABASE_URL")
+TABLE_ROWS = 10
+PLAIN_LINES = 10
+
+MEASURES = {"loss": "loss", "validation loss": "validation_loss", "accuracy": "accuracy"}
+
+# Three birds that are not in the table; one of them was not weighed.
+BIRDS = [
+    {"island": "Torgersen", "bill_length_mm": 38.9, "bill_depth_mm": 18.4, "flipper_length_mm": 190,
+     "body_mass_g": 3700, "sex": "female", "year": 2008},
+    {"island": "Biscoe", "bill_length_mm": 47.6, "bill_depth_mm": 15.0, "flipper_length_mm": 217,
+     "body_mass_g": None, "sex": "male", "year": 2009},
+    {"island": "Dream", "bill_length_mm": 49.2, "bill_depth_mm": 18.6, "flipper_length_mm": 195,
+     "body_mass_g": 3750, "sex": "male", "year": 2007},
+]  # fmt: skip
+
+
+class DemoFailed(Exception):  # noqa: N818 -- it reads as the sentence that it is
+    """The demo didn't do what it is to show; the message says what went wrong and what to do."""
+
+
+def run(data: Path, output: Path) -> None:
+    """Train on `data`, write weights, loss curve and the service's log to `output`, and print what comes back.
+
+    Raises:
+        DemoFailed: when the table is missing, the service fails, or the accuracy is under 0.97.
+    """
+    if not data.is_file():
+        raise DemoFailed(
+            f"there is no file {data}. The demo trains on the Palmer penguins, which come with deltabar's sources as "
+            "tests/data/penguins.csv: run it in that folder, or name the file: deltabar demo PATH."
+        )
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    log = output / "service.log"
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with _service(log) as url:
+            console.print(f"The service listens on {url}")
+            _apart(lambda: _show(url, console, data, output))
+    except KeyboardInterrupt:
+        console.show_cursor()  # a progress bar hides it
+        console.print("Interrupted; the service has stopped.")
+        raise
+    except (DeltabarError, OSError) as error:
+        hint = f"\nThe service's log is {log}." if log.exists() else ""
+        raise DemoFailed(f"{error}{hint}") from error
+    console.print("The service has stopped.")
+
+
+@contextlib.contextmanager
+def _service(log: Path) -> Iterator[str]:
+    """Run `deltabar serve` on a free port, with data of its own that go with it, and yield its address."""
+    with tempfile.TemporaryDirectory(prefix="deltabar-demo-") as data_dir, log.open("w") as errors, _stops_on_signals():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--data-dir", data_dir, "--watch-stdin"],
+            stdin=subprocess.PIPE,  # ends with this process, however that goes, and the service with it
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={name: value for name, value in os.environ.items() if name not in NOT_FOR_THE_DEMO},
+            start_new_session=True,  # Ctrl-C is for this process, which stops the service in order
+        )
+        try:
+            yield _address(process, log)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                code = process.wait(STOP_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+    if code != 0:
+        raise DemoFailed(f"the service didn't stop in order (exit code {code}). Its log is {log}.")
+
+
+@contextlib.contextmanager
+def _stops_on_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, so that the service is stopped then too."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _apart(work: Callable[[], None]) -> None:
+    """Do `work` in a thread of its own, and raise what it raises.
+
+    A signal's exception is raised in the main thread, wherever that is; in the midst of the HTTP client it may leave a
+    lock taken, on which closing the client then waits for ever. Here it finds the main thread waiting, and the work is
+    left behind.
+    """
+    done: Future[None] = Future()
+
+    def run_work() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run_work, daemon=True).start()
+    done.result()
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if match := re.search(r"listens on (http://\S+)", line):
+            with Client(match[1], api_key="") as client:
+                deadline = time.monotonic() + START_PATIENCE
+                while not client.ready():
+                    if time.monotonic() > deadline:
+                        raise DemoFailed(f"the service isn't ready after {START_PATIENCE:.0f} s. Its log is {log}.")
+                    time.sleep(0.05)
+            return match[1]
+    raise DemoFailed(f"the service didn't start. Its log, {log}, ends with:\n{log.read_text()[-1000:]}")
+
+
+def _show(url: str, console: Console, data: Path, output: Path) -> None:
+    with Client(url, api_key="") as client:
+        _train(client, console, data, output)
+
+
+def _train(client: Client, console: Console, data: Path, output: Path) -> None:
+    dataset = client.datasets.upload(data)
+    console.print(f"Uploaded {data}: {dataset.rows} rows, {len(dataset.columns)} columns, {dataset.id}")
+    job = client.jobs.create(dataset_id=dataset.id, target=TARGET)
+    console.print(f"Posted {job.id}: {job.spec.task} of {TARGET}, {job.spec.epochs} epochs")
+    follow(client, console, job)
+    job = client.jobs.get(job.id)
+    if job.state != "succeeded" or job.result is None or job.model_id is None:
+        reason = f"{job.error.code}: {job.error.message}" if job.error else "nobody asked for that"
+        raise DemoFailed(f"the job has {job.state} ({reason}).")
+
+    _print_curve(client, console, job.id)
+    accuracy = job.result.metrics.get("accuracy") or 0.0
+    console.print(
+        f"Accuracy on the {job.result.n_validation} held-out rows: {accuracy:.4f}. Trained "
+        f"{job.result.n_parameters} parameters on {job.result.n_train} rows in {job.result.seconds:.2f} s "
+        f"on {job.result.device}."
+    )
+    console.print(f"Weights     {client.models.download_weights(job.model_id, output / 'weights.safetensors')}")
+    for format in ("csv", "png"):
+        path = output / f"loss-curve.{format}"
+        path.write_bytes(client.jobs.loss_curve(job.id, format))
+        console.print(f"Loss curve  {path}")
+    _print_predictions(client, console, job.model_id)
+    if accuracy < LEAST_ACCURACY:
+        raise DemoFailed(f"the accuracy {accuracy:.4f} on held-out rows is under {LEAST_ACCURACY}.")
+
+
+def follow(client: Client, console: Console, job: Job) -> None:
+    """Show the job's events as they come: a bar on a terminal, else some lines."""
+    measures = TextColumn("{task.description}", markup=False)
+    progress = Progress(BarColumn(16), MofNCompleteColumn(), measures, console=console)
+    with progress if console.is_terminal else contextlib.nullcontext():
+        task = progress.add_task("waiting for the worker", total=job.spec.epochs)
+        for event in client.jobs.events(job.id):
+            if event.kind == "metrics":
+                epoch = event.data["epoch"]
+                line = "  ".join(f"{name} {_number(event.data.get(key))}" for name, key in MEASURES.items())
+                progress.update(task, completed=epoch, description=line)
+                if not console.is_terminal and epoch % max(1, job.spec.epochs // PLAIN_LINES) == 0:
+                    console.print(f"epoch {epoch}/{job.spec.epochs}  {line}")
+            elif event.kind == "log":
+                progress.console.print(event.data["message"])
+
+
+def _print_curve(client: Client, console: Console, job_id: str) -> None:
+    columns = client.jobs.metrics(job_id).columns
+    n = len(columns["epoch"])
+    table = Table("epoch", "training loss", "validation loss", "accuracy", title="Loss curve")
+    for column in table.columns:
+        column.justify = "right"
+    for row in sorted({round(k * (n - 1) / (TABLE_ROWS - 1)) for k in range(TABLE_ROWS)}):
+        table.add_row(
+            str(columns["epoch"][row]), *(_number(columns[name][row]) for name in MEASURES.values() if name in columns)
+        )
+    console.print(table)
+
+
+def _print_predictions(client: Client, console: Console, model_id: str) -> None:
+    predictions = client.models.predict(model_id, BIRDS)
+    classes = client.models.get(model_id).classes or []
+    table = Table("island", "flipper", "mass", "predicted", *classes, title="Three new birds, with probabilities")
+    for bird, prediction in zip(BIRDS, predictions.data, strict=True):
+        mass = "missing" if bird["body_mass_g"] is None else f"{bird['body_mass_g']} g"
+        answer = prediction.model_dump()
+        shares = [f"{answer['probabilities'][label]:.3f}" for label in classes]
+        table.add_row(str(bird["island"]), f"{bird['flipper_length_mm']} mm", mass, answer["label"], *shares)
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

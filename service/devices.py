@@ -1,0 +1,35 @@
+"""Which devices a worker trains on: one slot, and so one child at work, for each entry."""
+
+from __future__ import annotations
+
+import ctypes
+
+DRIVER = "libcuda.so.1"
+
+
+def slots_of(devices: str, slots: int) -> list[str]:
+    """Return the device of every slot.
+
+    Args:
+        devices: as the setting has it, "auto" or a list such as "cuda:0,cuda:1".
+        slots: on each device.
+
+    >>> slots_of("cuda:0,cuda:1", 2)
+    ['cuda:0', 'cuda:0', 'cuda:1', 'cuda:1']
+    """
+    found = [f"cuda:{number}" for number in range(n_gpus())] or ["cpu"] if devices == "auto" else devices.split(",")
+    return [device for device in found for _ in range(slots)]
+
+
+def n_gpus() -> int:
+    """Return how many GPUs the driver shows to this process: 0 where there is none, or no driver.
+
+    The driver is asked directly, as importing CuPy would take longer than starting the worker.
+    """
+    count = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return 0
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    return 0 if failed else count.value

@@ -1,0 +1,201 @@
+"""Posting jobs, listing them, looking at them and waiting for them; what else is done with them: `actions`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service import tables, tallies
+from service.context import Context
+from service.ids import new_id
+from service.jobs.estimate import calibration_of, estimate
+from service.jobs.idempotency import Asking, gone
+from service.jobs.request import JobRequest
+from service.jobs.resolve import resolve
+from service.jobs.schemas import Checkpoint, Estimate, Job, Progress, Spec, State, Took
+from service.jobs.starting import source_of
+from service.jobs.states import ENDED
+from service.models.predictor import WEIGHTS
+from service.pages import newest_first
+from service.problems import not_found
+
+
+def post_job(context: Context, request: JobRequest) -> Job:
+    """Queue the job; raises `Problem` (422) with everything that is wrong with it."""
+    settled = _settle(context, request)
+    with context.database.write() as session:
+        return _queue(session, context, request, settled)
+
+
+def post_job_once(context: Context, request: JobRequest, key: str) -> tuple[Job, bool]:
+    """Queue the job unless it was queued with this idempotency key before; return it, and whether it was.
+
+    Raises `Problem`: as `post_job`, and 409, 410 or 422 where the key is in use, its job deleted, or another's.
+    """
+    asking = Asking.of(context.caller.owner, key, request)
+    with context.in_flight.hold(asking):
+        with suppress(IntegrityError):  # another process was faster, and by now has its job in the tables
+            return _queue_once(context, request, asking)
+        return _queue_once(context, request, asking)
+
+
+def _queue_once(context: Context, request: JobRequest, asking: Asking) -> tuple[Job, bool]:
+    with context.database.read() as session:
+        settled = None if asking.is_known(session) else _settle(context, request)
+    with context.database.write() as session:
+        job_id = asking.answer(session)
+        if job_id is None:
+            job = _queue(session, context, request, settled or _settle(context, request))
+            asking.keep(session, job.id)
+            return job, False
+        row = session.get(tables.Job, job_id)
+        if row is None:
+            raise gone(job_id)
+        return _shape(session, row), True
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """What a job is to be, found without holding up those who write."""
+
+    spec: Spec
+    estimate: Estimate
+
+
+def _settle(context: Context, request: JobRequest) -> _Settled:
+    with context.database.read() as session:
+        dataset = session.get(tables.Dataset, request.dataset_id)
+        start = source_of(session, request.init_from) if request.init_from else None
+        calibration = calibration_of(session)
+    spec = resolve(request, dataset, start, context.settings)
+    assert dataset is not None, "resolve refuses a job without one"
+    return _Settled(spec, estimate(spec, dataset, calibration))
+
+
+def _queue(session: Session, context: Context, request: JobRequest, settled: _Settled) -> Job:
+    # Neither ever changes, but they may have gone since. From here on they can't, until the job that needs them is in.
+    dataset = session.get(tables.Dataset, request.dataset_id, with_for_update={"read": True})
+    start = source_of(session, request.init_from, kept=True) if request.init_from else None
+    if dataset is None or (request.init_from and start is None):
+        resolve(request, dataset, start, context.settings)  # says so
+    assert dataset is not None, "resolve refuses a job without one"
+    row = tables.Job(
+        id=new_id("job"),
+        owner=dataset.owner,
+        key_id=context.caller.key_id,
+        dataset_id=request.dataset_id,
+        state="queued",
+        spec=settled.spec.model_dump(mode="json"),
+        init_from=request.init_from,
+        priority=request.priority,
+        deadline_seconds=request.deadline_seconds,
+        max_attempts=request.max_attempts or context.settings.max_attempts,
+        estimate=settled.estimate.model_dump(),
+        last_event=1,
+    )
+    session.add(row)
+    session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
+    tallies.count(session, tallies.EVENTS, "state")
+    session.flush()
+    return _shape(session, row)
+
+
+def list_jobs(
+    context: Context, limit: int, after: str | None, *, states: Sequence[State], dataset_id: str | None
+) -> tuple[list[Job], bool]:
+    """Return up to `limit` jobs, newest first, and whether more follow; `states` may be empty, which is all."""
+    query = select(tables.Job)
+    if states:
+        query = query.where(tables.Job.state.in_(states))
+    if dataset_id is not None:
+        query = query.where(tables.Job.dataset_id == dataset_id)
+    with context.database.read() as session:
+        rows, has_more = newest_first(session, query, tables.Job.id, limit, after)
+        return [_shape(session, row) for row in rows], has_more
+
+
+def get_job(context: Context, job_id: str) -> Job:
+    """Return the job; 404 when there is none."""
+    with context.database.read() as session:
+        row = session.get(tables.Job, job_id)
+        if row is None:
+            raise not_found("job", job_id)
+        return _shape(session, row)
+
+
+async def wait_for_job(context: Context, job_id: str, seconds: float) -> Job:
+    """Return the job once it has ended, or as it is after `seconds`; holds neither session nor thread meanwhile."""
+    job = await anyio.to_thread.run_sync(get_job, context, job_id)
+    if seconds <= 0 or job.state in ENDED:
+        return job
+    await context.endings.wait(job_id, seconds)
+    return await anyio.to_thread.run_sync(get_job, context, job_id)
+
+
+def list_checkpoints(context: Context, job_id: str, limit: int, after: str | None) -> tuple[list[Checkpoint], bool]:
+    """Return up to `limit` checkpoints of the job, newest first, and whether more follow; 404 when there is no job."""
+    query = select(tables.Checkpoint).where(tables.Checkpoint.job_id == job_id)
+    with context.database.read() as session:
+        if session.get(tables.Job, job_id) is None:
+            raise not_found("job", job_id)
+        rows, has_more = newest_first(session, query, tables.Checkpoint.id, limit, after)
+    return [_checkpoint(row) for row in rows], has_more
+
+
+def checkpoint_weights(context: Context, job_id: str, checkpoint_id: str) -> Path:
+    """Return the path of the weights of the job's checkpoint; 404 when there is none."""
+    with context.database.read() as session:
+        row = session.get(tables.Checkpoint, checkpoint_id)
+    if row is None or row.job_id != job_id:
+        raise not_found("checkpoint", checkpoint_id)
+    path = context.storage.path(row.folder) / WEIGHTS
+    if not path.is_file():  # a newer one has taken its place in between
+        raise not_found("checkpoint", checkpoint_id)
+    return path
+
+
+def _checkpoint(row: tables.Checkpoint) -> Checkpoint:
+    of_progress = ("epoch", "epochs", "step", "steps", "seconds")
+    return Checkpoint(
+        id=row.id,
+        job_id=row.job_id,
+        epoch=row.epoch,
+        step=row.step,
+        metrics={name: value for name, value in row.data.items() if name not in of_progress},
+        created_at=row.created_at,
+    )
+
+
+def _shape(session: Session, row: tables.Job) -> Job:
+    result = row.result
+    if result and row.estimate:
+        result = {**result, "estimated": {name: row.estimate[name] for name in Took.model_fields}}
+    return Job.model_validate(
+        {
+            **{name: getattr(row, name) for name in Job.model_fields if name not in ("object", "progress")},
+            "result": result,
+            "progress": _progress(session, row),
+        }
+    )
+
+
+def _progress(session: Session, row: tables.Job) -> Progress:
+    epochs: int = row.spec["epochs"]
+    steps = row.estimate["steps"] if row.estimate else None
+    seconds_left = None
+    if row.state == "running":
+        event = tables.Event
+        told = select(event.data).where(event.job_id == row.id, event.kind == "metrics")
+        last = session.scalars(told.order_by(event.sequence.desc()).limit(1)).first()
+        if last:  # by an earlier attempt, perhaps, whose pace is as good to know
+            steps = last["step"] * epochs // last["epoch"]
+            seconds_left = last["seconds"] / last["step"] * max(0, steps - row.steps_done)
+    return Progress(epoch=row.epochs_done, epochs=epochs, step=row.steps_done, steps=steps, seconds_left=seconds_left)

@@ -1,0 +1,152 @@
+"""Starting with the weights of a model or a checkpoint: what these are, and what of a job must agree with them.
+
+Weights mean something in the network and behind the encoding that they were trained in. So the job takes the encoding
+of its start as well, and its data set needs the columns which that one reads. What can be told from rows is told when
+the job is posted; the rest, such as a checkpoint's columns, by the worker, as the error `cannot_init`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy.orm import Session
+
+from service.datasets.schemas import Column
+from service.jobs.request import JobRequest, RequestedLayer
+from service.jobs.schemas import Layer, Output, Spec, Task
+from service.models.schemas import Feature, TrainedNetwork
+from service.problems import echo
+from service.schemas import FieldError
+from service.tables import Checkpoint, Job, Model
+
+MAY_DIFFER: Mapping[str, Literal["freely", "in part", "never"]] = {
+    "dataset_id": "in part",
+    "target": "never",
+    "kinds": "in part",
+    "network": "in part",
+    "loss": "in part",
+    "class_weight": "freely",
+    "optimizer": "freely",
+    "schedule": "freely",
+    "regularization": "freely",
+    "average": "freely",
+    "epochs": "freely",
+    "batch_size": "freely",
+    "validation": "freely",
+    "early_stopping": "freely",
+    "seed": "freely",
+    "device": "freely",
+    "dtype": "freely",
+    "metadata": "freely",
+    "priority": "freely",
+    "deadline_seconds": "freely",
+    "max_attempts": "freely",
+}
+"""For each field of a job, whether it may differ from what the weights were trained with.
+
+"dataset_id", "kinds": the columns that are read must be there, of the same kinds, and the same classes. "network": the
+rates of dropout and the numbers of a normalisation may differ; which layers there are, their units and activations may
+not. "loss": one for the same task, with the same output.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model or a checkpoint, as its row tells; None for what only its files know."""
+
+    id: str
+    target: str
+    task: Task
+    hidden: Sequence[Layer]
+    output: Output
+    classes: Sequence[str] | None
+    features: Sequence[Feature] | None
+
+
+def source_of(session: Session, init_from: str, *, kept: bool = False) -> Source | None:
+    """Return what has the id `init_from`; None where there is no such thing.
+
+    With `kept`, in a session that writes, it can't go before the session ends.
+    """
+    lock: Any = {"read": True} if kept else None
+    if init_from.startswith("model_"):
+        model = session.get(Model, init_from, with_for_update=lock)
+        return _of_model(model) if model else None
+    checkpoint = session.get(Checkpoint, init_from, with_for_update=lock)
+    if checkpoint is None:
+        return None
+    spec = Spec.model_validate(session.get_one(Job, checkpoint.job_id).spec)
+    return Source(init_from, spec.target, spec.task, spec.network.layers, spec.output, None, None)
+
+
+def _of_model(model: Model) -> Source:
+    card = model.card
+    *hidden, output = TrainedNetwork.model_validate(card["network"]).layers
+    features = [Feature.model_validate(feature) for feature in card["features"]]
+    last = Output(units=output.units, activation=output.activation)
+    return Source(model.id, card["target"], card["task"], hidden, last, card["classes"], features)
+
+
+def differences(
+    source: Source, request: JobRequest, task: Task, output: Output, columns: Sequence[Column]
+) -> Iterator[FieldError]:
+    """Yield one error for each thing in which the job differs from `source` and may not.
+
+    Args:
+        source: what it is to start with.
+        request: the job as posted.
+        task: its task.
+        output: its output layer.
+        columns: of its data set.
+    """
+    start = source.id
+    if request.target != source.target:
+        message = f"{start} predicts the column {source.target!r}"
+        yield _error("target", request.target, message, source.target)
+    elif task != source.task or output.activation != source.output.activation:
+        # That of the loss as resolved: "auto" may have become another one on another data set.
+        message = f"{start} was trained for {source.task} with the output {source.output.activation}"
+        given = request.loss if request.loss == "auto" else request.loss.name
+        yield _error("loss", given, message, f"a loss for {source.task} with the output {source.output.activation}")
+    else:
+        yield from _of_classes(source, request, output, columns)
+    yield from _of_columns(source, columns)
+    here, there = _told(request.network.layers), _told(source.hidden)
+    if here != there:
+        yield _error("network.layers", here, f"{start} has other hidden layers", there)
+
+
+def _of_classes(source: Source, request: JobRequest, output: Output, columns: Sequence[Column]) -> Iterator[FieldError]:
+    target = next(column for column in columns if column.name == request.target)
+    known = target.classes if source.task == "classification" else None
+    if source.classes is not None and known is not None and sorted(known) != sorted(source.classes):
+        message = f"{source.id} tells other classes apart than the column has here, {', '.join(sorted(known))}"
+        yield _error("target", request.target, message, f"the classes {', '.join(source.classes)}")
+    elif output.units != source.output.units:
+        message = f"{source.id} has {source.output.units} outputs, and this job {output.units}"
+        yield _error("target", request.target, message, f"a target with {source.output.units} outputs")
+
+
+def _of_columns(source: Source, columns: Sequence[Column]) -> Iterator[FieldError]:
+    kinds = {column.name: column.kind for column in columns}
+    for feature in source.features or ():
+        kind = kinds.get(feature.name)
+        if kind != feature.kind:
+            has = f"is {kind} here" if kind else "isn't in the data set"
+            message = f"{source.id} reads the column {feature.name!r}, which {has}"
+            yield _error("dataset_id", feature.name, message, f"a data set with it as a {feature.kind} column")
+
+
+def _told(layers: Sequence[Layer | RequestedLayer]) -> str:
+    """Return what of hidden layers has to agree, in words."""
+    told = []
+    for layer in layers:
+        norm = f" {layer.normalization.name}" if layer.normalization else ""
+        told.append(f"{layer.units} {layer.activation}{norm}{' dropout' if layer.dropout else ''}")
+    return ", ".join(told) or "no hidden layers"
+
+
+def _error(field: str, value: object, message: str, allowed: str) -> FieldError:
+    return FieldError(field=field, value=echo(value), message=echo(message), allowed=echo(allowed))

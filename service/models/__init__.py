@@ -1,0 +1,1 @@
+"""Trained models: their cards, their weights, and what they predict."""

@@ -1,0 +1,1 @@
+"""Models as ONNX files (https://onnx.ai), for onnxruntime and whatever else reads them."""

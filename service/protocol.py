@@ -1,0 +1,72 @@
+"""What a worker and its children say to each other: lists of messages, as JSON over a pipe.
+
+The worker says `["train", assignment]`, and `["stop", {"keep"}]` to end it: with `keep`, the state of the training is
+written first. The child says any number of
+
+- `["log", {"message"}]`, `["metrics", {…}]` at the end of an epoch,
+- `["progress", {"epoch", "step", "steps", "seconds"}]`, at least every half a second between steps: it lives,
+- `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,
+- `["saving", {}]`: it has heard that it is to stop, and writes a checkpoint,
+
+and at last one of `["done", {"result", "card"}]`, `["failed", {"code", "message"}]` and `["stopped", {}]`, after which
+it waits for the next assignment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.datasets.schemas import Column, Format
+from service.jobs.schemas import Spec
+from service.problems import dump
+
+Message = tuple[str, dict[str, Any]]
+FINAL = ("done", "failed", "stopped")
+
+
+class Assignment(BaseModel):
+    """What to train, on which table, and where to write.
+
+    Attributes:
+        table, format, columns: the data set.
+        spec: what is trained.
+        draft: the folder for the model, which doesn't exist yet.
+        checkpoints: the folder for drafts of checkpoints.
+        checkpoint_seconds: how often to write one.
+        resume: the folder of the checkpoint to go on from.
+        init_from: the folder of the model or checkpoint whose weights to start with.
+        device: where jobs are trained that don't name a device.
+        memory_bytes: how much memory the job may have; 0 for all there is.
+    """
+
+    table: Path
+    format: Format
+    columns: list[Column]
+    spec: Spec
+    draft: Path
+    checkpoints: Path
+    checkpoint_seconds: float = 30.0
+    resume: Path | None = None
+    init_from: Path | None = None
+    device: str = "cpu"
+    memory_bytes: int = 0
+
+    def checkpoint_draft(self, step: int) -> Path:
+        """Return the folder to write the checkpoint after `step` steps to."""
+        return self.checkpoints / str(step)
+
+
+def send(pipe: Connection, messages: Sequence[Message]) -> None:
+    """Send `messages`, with null for what is not a number; raises OSError when the other side is gone."""
+    pipe.send_bytes(dump(messages).encode())
+
+
+def receive(pipe: Connection) -> list[Message]:
+    """Wait for the next messages and return them; raises EOFError or OSError when the other side is gone."""
+    return [(kind, data) for kind, data in json.loads(pipe.recv_bytes())]

@@ -1,0 +1,118 @@
+"""The child process of a worker: takes an assignment from its pipe, trains, and says what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+import core
+from service import logs
+from service.protocol import FINAL, Assignment, Message, receive, send
+from service.training.building import warm_up
+from service.training.cannot_train import CannotTrain
+from service.training.course import Wish, train
+from service.training.memory_limit import limited
+from service.training.samples import Tables
+
+GATHER_SECONDS = 0.05
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Train what comes over the pipe whose file descriptor is the first argument, until the worker closes it.
+
+    The second is how many threads there may be, the third the device for jobs that don't name one.
+    """
+    logs.configure(os.environ.get("DELTABAR_LOG_FORMAT", "auto"), logging.WARNING)  # type: ignore[arg-type] -- checked by the worker
+    descriptor, threads, device = sys.argv[1:]
+    os.set_inheritable(int(descriptor), False)
+    pipe = Connection(int(descriptor))
+    assignments: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    wish, tables, outbox = Wish(), Tables(), Outbox(pipe)
+    threading.Thread(target=_listen, args=(pipe, assignments, wish), daemon=True).start()
+    with core.threads(int(threads)):
+        warm_up(device)
+        while True:
+            for message in messages_of(assignments.get(), wish, tables):
+                outbox.put(message)
+            _free_device_memory()
+
+
+def _listen(pipe: Connection, assignments: SimpleQueue[dict[str, Any]], wish: Wish) -> None:
+    try:
+        while True:
+            for kind, data in receive(pipe):
+                if kind == "train":
+                    wish.stop = wish.keep = False
+                    assignments.put(data)
+                else:
+                    wish.keep = data["keep"]
+                    wish.stop = True
+    except (EOFError, OSError):
+        pass  # the worker is gone, and nobody is left to train for
+    except Exception:
+        log.exception("the worker said what can't be understood")
+    finally:
+        os._exit(0)  # in whatever the main thread is
+
+
+class Outbox:
+    """Sends messages, several at a time where they come fast: epochs may take microseconds."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._gathered: list[Message] = []
+        self._sent = 0.0
+
+    def put(self, message: Message) -> None:
+        """Send `message` at once if others shall act on it, and within 0.05 s of training otherwise."""
+        self._gathered.append(message)
+        now = time.monotonic()
+        if message[0] not in ("metrics", "progress", "log") or now - self._sent >= GATHER_SECONDS:
+            send(self._pipe, self._gathered)
+            self._gathered, self._sent = [], now
+
+
+def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[Message]:
+    """Train what is `given`, an assignment as JSON; yield what happens up to a final message, whatever goes wrong."""
+    try:
+        assignment = Assignment.model_validate(given)
+        with limited(assignment.memory_bytes):
+            for message in train(assignment, wish, tables):
+                yield message
+                if wish.stop and message[0] not in FINAL and not wish.keep:
+                    yield "stopped", {}
+                    return
+    except CannotTrain as error:
+        yield "failed", {"code": error.code, "message": str(error)}
+    except OSError as error:
+        log.exception("a file can't be read or written")
+        yield "failed", {"code": "storage_failed", "message": f"a file can't be read or written: {error}"}
+    except MemoryError as error:
+        most = given.get("memory_bytes")
+        limit = f"the {most} bytes that a job may have" if most else "there is"
+        message = f"the job needs more memory than {limit} ({error}); try fewer units, or a smaller batch_size"
+        yield "failed", {"code": "out_of_memory", "message": message}
+    except Exception as error:
+        log.exception("unexpected error in training")
+        message = f"the training failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
+        yield "failed", {"code": "internal_error", "message": message}
+
+
+def _free_device_memory() -> None:
+    # CuPy keeps what it has freed for the next allocation; the next job of this GPU may be another process's.
+    if cupy := sys.modules.get("cupy"):
+        with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):  # "auto" may have found CuPy, and no GPU
+            cupy.get_default_memory_pool().free_all_blocks()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Steps in compiled code against the same steps kernel by kernel: the same numbers, up to rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import ACTIVATIONS, LOSSES, Adam, Dense, Dropout, Network, NonFiniteError, Sgd, Training, get_backend, train
+from core.activations import Elementwise
+from core.compiled_steps import CompiledSteps
+from core.losses import Loss, SoftmaxCrossEntropy
+from core.optimizers import ELEMENTWISE
+from tests.core.losses.targets import targets_for
+
+pytest.importorskip("numba")
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((23, 3))
+BATCH, STEPS, EPOCHS = 8, 3, 4
+"""Samples of a batch, the last of 7; steps of an epoch; epochs."""
+DENSE = [Dense(6, "tanh"), Dense(5, "tanh"), Dense(2)]
+
+
+def training(
+    layers: Sequence[Any] = DENSE,
+    loss: str | Loss = "squared_error",
+    optimizer: Any = "adam",
+    dtype: str = "float64",
+    seed: int | list[int] = 0,
+    compiled: bool = True,
+    **options: Any,
+) -> Training:
+    net = Network(3, layers, backend=get_backend("numpy", dtype, compiled=compiled), seed=seed)
+    rule = LOSSES[loss] if isinstance(loss, str) else loss
+    y = targets_for(rule, np.random.default_rng(1), (len(X), net.n_outputs))
+    found = train(net, X, y, loss=rule, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH, **options)
+    assert (found._compiled is not None) is compiled
+    return found
+
+
+def assert_same(**options: Any) -> None:
+    """Assert that both ways end with the same weights and losses."""
+    one, other = (training(compiled=compiled, **options) for compiled in (True, False))
+    curves = [np.array([record.loss for record in each]) for each in (one, other)]
+    eps = float(np.finfo(one.network.backend.dtype).eps)
+    # Twelve steps of some 200 roundings each; Adam and its kin divide by √v, which makes rounding of small gradients
+    # one of a whole step's share: a hundred times that is allowed.
+    bound = 12 * 200 * 100 * eps
+    got, wanted = one.network.parameters, other.network.parameters
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=bound * max(1.0, np.abs(wanted).max()))
+    np.testing.assert_allclose(curves[0], curves[1], rtol=0, atol=bound * max(1.0, np.abs(curves[1]).max()))
+
+
+TRANSLATED = [name for name, f in ACTIVATIONS.items() if isinstance(f, Elementwise) and name != "exp"]
+WITH_LOOPS = [*("squared_error", "absolute_error", "huber", "log_cosh", "quantile", "hinge"), "binary_cross_entropy"]
+
+
+@pytest.mark.parametrize("activation", TRANSLATED)
+def test_every_activation(activation: str) -> None:
+    layers = [Dense(6, activation), Dense(5, activation), Dense(2)]
+    assert_same(layers=layers, optimizer=Sgd(0.01))
+    if activation in ("relu", "tanh"):
+        assert_same(layers=layers, optimizer=Sgd(0.01), dtype="float32")
+
+
+@pytest.mark.parametrize("loss", [*WITH_LOOPS, "softmax_cross_entropy"])
+def test_every_loss(loss: str) -> None:
+    assert_same(layers=[Dense(6, "tanh"), Dense(2, LOSSES[loss].output_activation or "identity")], loss=loss)
+
+
+def test_choices_of_a_loss_are_in_the_code() -> None:
+    layers = [Dense(6, "tanh"), Dense(3, "softmax")]
+    assert_same(layers=layers, loss=SoftmaxCrossEntropy(smoothing=0.1))
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE)
+def test_every_optimizer(optimizer: str) -> None:
+    # Without AdamW's default: decay goes with single kernels.
+    assert_same(optimizer=replace(ELEMENTWISE[optimizer](), weight_decay=0.0))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [Dense(2)],
+        [Dense(2, "tanh")],
+        [Dense(7, "relu", bias=False), Dense(2, bias=False)],
+        [Dense(7, "relu"), Dense(4), Dense(5, "gelu"), Dense(3, "tanh"), Dense(2, "sigmoid")],
+    ],
+    ids=len,
+)
+def test_depths_biases_and_layers_without_activation(layers: list[Dense]) -> None:
+    assert_same(layers=layers, optimizer=Sgd(0.05, momentum=0.9))
+
+
+@pytest.mark.parametrize("options", [{"shuffle": False}, {"schedule": "one_cycle"}, {"seed": 5}], ids=str)
+def test_orders_and_schedules(options: dict[str, Any]) -> None:
+    assert_same(**options)
+
+
+def test_a_fleets_networks_have_the_bits_that_they_have_alone() -> None:
+    optimizers = [Adam(0.1), Adam(0.01), Adam(0.001), Adam(0.02), Adam(0.03)]
+    fleet = training(seed=[3, 1, 4, 1, 5], optimizer=optimizers)
+    curve = [np.asarray(record.loss) for record in fleet]
+    for k, (seed, optimizer) in enumerate(zip([3, 1, 4, 1, 5], optimizers, strict=True)):
+        alone = training(seed=seed, optimizer=optimizer)
+        np.testing.assert_array_equal([losses[k] for losses in curve], [record.loss for record in alone])
+        np.testing.assert_array_equal(fleet.network.parameters[k], alone.network.parameters)
+    assert_same(seed=[1, 2], optimizer=[Adam(0.1), Adam(0.01)])
+
+
+@settings(max_examples=20, deadline=None)
+@given(stops=st.lists(st.integers(1, 5), max_size=6))
+def test_stretches_of_any_length_give_the_same_bits_and_so_does_going_on_from_a_checkpoint(stops: list[int]) -> None:
+    whole = training()
+    expected = [record.loss for record in whole]
+    now, losses = training(), []
+    for steps in stops:
+        record = now.advance(steps=steps)
+        losses += [record.loss] if record else []
+        now = training(resume=now.checkpoint())
+    losses += [record.loss for record in now]
+    assert losses == expected
+    np.testing.assert_array_equal(now.network.parameters, whole.network.parameters)
+
+
+def test_the_clock_can_stop_it() -> None:
+    now = training()
+    now.advance(seconds=0.0)
+    assert 0 < now.step <= STEPS
+
+
+def test_a_number_that_is_not_finite_is_traced() -> None:
+    now = training(layers=[Dense(6, "relu"), Dense(2)], optimizer=Sgd(1e200))
+    with pytest.raises(NonFiniteError) as raised:
+        list(now)
+    assert (raised.value.epoch, raised.value.step) == (1, 2)
+    assert raised.value.layer is not None
+    assert np.isfinite(now.network.parameters).all()
+
+
+@pytest.mark.parametrize(
+    ("layers", "options"),
+    [
+        ([Dense(6, "tanh"), Dropout(0.5), Dense(2)], {}),
+        ([Dense(6, "exp"), Dense(2)], {}),
+        (DENSE, {"l2": 0.1}),
+        (DENSE, {"average": 0.9}),
+        (DENSE, {"sample_weight": np.arange(1, 24)}),
+        (DENSE, {"optimizer": Adam(weight_decay=0.1)}),
+        (DENSE, {"loss": "tweedie", "layers": [Dense(2, "exp")]}),
+        ([Dense(1000, "tanh"), Dense(1000, "tanh"), Dense(2)], {}),
+    ],
+    ids=["dropout", "exp", "l2", "average", "weights", "decay", "loss", "size"],
+)
+def test_what_there_is_no_such_code_for_goes_kernel_by_kernel(layers: list[Any], options: dict[str, Any]) -> None:
+    layers, loss = options.pop("layers", layers), options.pop("loss", "squared_error")
+    net = Network(3, layers)
+    found = train(net, X, np.ones((len(X), 2)), **{"loss": loss, "epochs": 1, "batch_size": BATCH, **options})
+    assert found._compiled is None
+    list(found)
+
+
+def test_the_choice_depends_on_no_number_of_epochs() -> None:
+    """Otherwise an interrupted training would have other bits than a whole one."""
+    assert "epochs" not in CompiledSteps.suit.__annotations__
+
+
+@dataclass(frozen=True)
+class Scaled(Sgd):
+    """An optimizer of a user's own, whose formula asks for its own fields."""
+
+    scale: float = 2.0
+    name = "scaled"
+
+    def formula(self, xp: Any, p: Any, g: Any, slots: Any, *numbers: float) -> tuple[Any, ...]:
+        return super().formula(xp, p, self.scale * g, slots, *numbers)
+
+    def formula_into(self, xp: Any, p: Any, g: Any, slots: Any, scratch: Any, *numbers: float) -> None:
+        super().formula_into(xp, p, self.scale * g, slots, scratch, *numbers)
+
+
+class Halved(SoftmaxCrossEntropy):
+    """A loss of a user's own, which isn't the one that it is made from."""
+
+    def value(self, xp: Any, u: Any, y: Any) -> Any:
+        return super().value(xp, u, y) / 2
+
+    def gradient(self, xp: Any, u: Any, y: Any, j_bar: Any) -> Any:
+        return super().gradient(xp, u, y, j_bar) / 2
+
+    value_and_gradient_into = Loss.value_and_gradient_into
+
+
+def test_what_a_user_brings_along_goes_by_its_own_formulas() -> None:
+    by_rule, twice = (training(optimizer=Sgd(0.02), compiled=False), train_with(optimizer=Scaled(0.01)))
+    for each in (by_rule, twice):
+        list(each)
+    np.testing.assert_allclose(twice.network.parameters, by_rule.network.parameters, rtol=1e-12, atol=1e-14)
+    layers = [Dense(6, "tanh"), Dense(3, "softmax")]
+    plain, halved = (train_with(layers=layers, loss=loss) for loss in (SoftmaxCrossEntropy(), Halved()))
+    assert next(halved).loss == pytest.approx(0.5 * float(next(plain).loss), rel=0.1)
+
+
+def test_a_formula_that_was_typed_in_goes_by_its_calls() -> None:
+    names: dict[str, Any] = {}
+    exec("from core.losses import SquaredError\nclass Typed(SquaredError):\n"
+         "    def value(self, xp, u, y):\n        return xp.sum((u - y) ** 2, axis=-1) / 2\n"
+         "    __hash__ = None", names)  # fmt: skip
+    typed, known = train_with(loss=names["Typed"]()), training(compiled=False)
+    for each in (typed, known):
+        list(each)
+    np.testing.assert_allclose(typed.network.parameters, known.network.parameters, rtol=1e-12, atol=1e-14)
+
+
+def train_with(layers: Sequence[Any] = DENSE, loss: Any = "squared_error", optimizer: Any = "adam") -> Training:
+    """Return a training on the data of `training`, for which there are no compiled steps or some."""
+    net = Network(3, layers, backend=get_backend("numpy", "float64"))
+    rule = LOSSES[loss] if isinstance(loss, str) else loss
+    y = targets_for(rule, np.random.default_rng(1), (len(X), net.n_outputs))
+    return train(net, X, y, loss=rule, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH)

@@ -1,0 +1,271 @@
+"""The command line, in real processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from sqlalchemy import text
+
+import core
+from service.client import Client
+from service.data_dir import prepare
+from service.db import Database
+from service.demo import follow
+from service.jobs.schemas import Job
+from service.settings import Settings
+from tests.service.commands import assert_one_message, deltabar
+from tests.service.conftest import PENGUINS
+from tests.service.processes import COMMAND, eventually, processes_on, serving
+
+linux_only = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes through /proc")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]])
+def test_version(arguments: list[str]):
+    done = deltabar(*arguments)
+    assert done.returncode == 0
+    assert done.stdout.startswith("deltabar 0.")
+
+
+def test_help_is_worth_reading():
+    top = deltabar("--help")
+    assert top.returncode == 0
+    for word in (
+        "serve",
+        "worker",
+        "demo",
+        "keys",
+        "version",
+        "Exit codes",
+        *(f"DELTABAR_{name.upper()}" for name in Settings.model_fields),
+    ):
+        assert word in top.stdout, word
+    for command in ("serve", "worker", "demo", "keys create", "keys list", "keys revoke"):
+        assert f"Example: deltabar {command}" in deltabar(*command.split(), "--help").stdout
+
+
+def test_without_a_command_it_shows_the_help():
+    done = deltabar()
+    assert done.returncode == 2
+    assert "serve" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["serv"], ["serve", "--prot", "1"], ["serve", "--port", "65536"], ["serve", "--port", "x"]]
+)
+def test_wrong_arguments_end_with_2(arguments: list[str]):
+    assert deltabar(*arguments).returncode == 2
+
+
+def test_an_address_that_others_could_reach_needs_keys(tmp_path: Path):
+    arguments = ("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path))
+    for _ in range(2):
+        assert_one_message(deltabar(*arguments), 1, "0.0.0.0", "API key", "deltabar keys create --owner NAME")
+        key_id = deltabar("keys", "create", "--owner", "ann", "--data-dir", str(tmp_path)).stderr.split()[0]
+        deltabar("keys", "revoke", key_id, "--data-dir", str(tmp_path))
+    open_to_all = deltabar(*arguments, DELTABAR_REQUIRE_KEYS="false")
+    assert_one_message(open_to_all, 2, "DELTABAR_REQUIRE_KEYS", "'0.0.0.0'", "deltabar keys create", "127.0.0.1")
+
+
+def test_an_address_that_is_none(tmp_path: Path):
+    done = deltabar("serve", "--host", "no.such.host.invalid", "--data-dir", str(tmp_path))
+    assert_one_message(done, 1, "'no.such.host.invalid'", "--host")
+
+
+def test_a_wrong_variable_is_named():
+    assert_one_message(deltabar("serve", DELTABAR_PORT="http"), 2, "DELTABAR_PORT", "'http'")
+    assert_one_message(deltabar("worker", DELTABAR_PROT="1"), 2, "DELTABAR_PROT", "DELTABAR_PORT")
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_data_folder_that_cannot_be_written_to(command: str, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    arguments = ["--port", "0"] if command == "serve" else []
+    done = deltabar(command, *arguments, "--data-dir", str(tmp_path / "file" / "data"))
+    assert_one_message(done, 1, str(tmp_path / "file" / "data"), "--data-dir")
+
+
+def test_a_database_that_is_not_ours(tmp_path: Path):
+    (tmp_path / "deltabar.db").write_bytes(b"not a database, but long enough to look at" * 100)
+    assert_one_message(
+        deltabar("serve", "--port", "0", "--data-dir", str(tmp_path)), 1, "deltabar.db", "not a database"
+    )
+
+
+def test_a_database_of_a_newer_version(tmp_path: Path):
+    settings = Settings(data_dir=tmp_path)
+    prepare(settings)
+    database = Database(settings.database_url)
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    done = deltabar("serve", "--port", "0", "--data-dir", str(tmp_path))
+    assert_one_message(done, 1, "another version", "9999", str(tmp_path))
+
+
+def test_a_port_that_is_taken(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = deltabar("serve", "--port", port, "--data-dir", str(tmp_path / "data"))
+    assert_one_message(done, 1, port, "--port")
+    assert not (tmp_path / "data").exists()
+
+
+@linux_only
+def test_the_way_of_a_job_then_ctrl_c_and_nothing_is_left(tmp_path: Path):
+    with serving(tmp_path) as running, Client(running.url) as client:
+        dataset = client.datasets.upload(PENGUINS)
+        job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species", epochs=5).id, timeout=60)
+        assert job.state == "succeeded"
+        assert job.model_id is not None
+        weights = client.models.download_weights(job.model_id, tmp_path / "weights.safetensors")
+        assert core.load(weights).n_outputs == 3
+        assert len(client.models.predict(job.model_id, [{"year": 2008}]).data) == 1
+        assert len(processes_on(running.data_dir)) >= 3  # this one, the worker, its children
+        assert running.stop() == 0
+        assert processes_on(running.data_dir) == set()
+        socket.create_server(("127.0.0.1", running.port)).close()
+        assert running.process.stdout is not None
+        said = running.process.stdout.read()
+    assert str(running.data_dir) in said
+    assert "has stopped" in said
+    assert "Traceback" not in running.log.read_text()
+    assert not [path for path in running.data_dir.rglob("*") if path.is_file() and "draft" in str(path)]
+
+
+@linux_only
+def test_it_stops_while_a_job_trains_and_streams_are_open_and_the_job_goes_on_later(tmp_path: Path):
+    with serving(tmp_path) as running, Client(running.url) as client:
+        dataset = client.datasets.upload(PENGUINS)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
+        events = client.jobs.events(job.id)
+        assert next(event for event in events if event.kind == "metrics")
+        waiting = threading.Thread(target=lambda: client.jobs.get(job.id, wait=60))
+        waiting.start()
+        start = time.monotonic()
+        assert running.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - start < 8
+        waiting.join()
+        events.close()
+        assert processes_on(running.data_dir) == set()
+        assert "Traceback" not in running.log.read_text()
+    with serving(tmp_path) as again, Client(again.url) as client:
+        assert eventually(lambda: client.jobs.get(job.id).state == "running")
+        assert client.jobs.get(job.id).attempts == 1  # the one that was handed back is not spent
+        client.jobs.cancel(job.id)
+        assert client.jobs.wait(job.id, timeout=30).state == "cancelled"
+        assert again.stop() == 0
+
+
+@linux_only
+def test_a_worker_that_dies_is_started_again_and_none_outlives_the_service(tmp_path: Path):
+    with serving(tmp_path) as running, Client(running.url) as client:
+        dataset = client.datasets.upload(PENGUINS)
+        workers = {pid for pid in processes_on(running.data_dir) if b"service.worker" in command_of(pid)}
+        assert len(workers) == 1
+        os.kill(workers.pop(), signal.SIGKILL)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
+        assert eventually(lambda: client.jobs.get(job.id).progress.epoch > 0)
+        assert "the worker ended unexpectedly" in running.log.read_text()
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert eventually(lambda: not processes_on(running.data_dir))
+
+
+def test_a_worker_of_its_own_stops_at_ctrl_c(tmp_path: Path):
+    process = subprocess.Popen(
+        [*COMMAND, "worker", "--data-dir", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    with process.stderr as log:
+        assert "waiting for jobs" in log.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert "Traceback" not in log.read()
+
+
+def test_the_demo_without_a_terminal(tmp_path: Path):
+    done = deltabar("demo", str(PENGUINS), "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "344 rows",
+        "epoch 100/100",
+        "validation loss",
+        "Accuracy on the 69 held-out rows",
+        "missing",
+        "Gentoo",
+    ):
+        assert part in done.stdout
+    assert "\x1b" not in done.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "weights.safetensors",
+        "loss-curve.csv",
+        "loss-curve.png",
+        "service.log",
+    }
+    assert core.load(tmp_path / "out" / "weights.safetensors").n_outputs == 3
+
+
+def test_on_a_terminal_the_demo_draws_a_bar(client: Client, penguins_job: Job):
+    said = io.StringIO()
+    follow(client, Console(file=said, force_terminal=True, width=100), penguins_job)
+    assert "━" in said.getvalue()
+    assert "100/100" in said.getvalue()
+    assert "validation loss" in said.getvalue()
+
+
+def test_the_demo_without_its_table_or_its_folder(tmp_path: Path):
+    missing = tmp_path / "missing.csv"
+    assert_one_message(deltabar("demo", str(missing)), 1, str(missing), "tests/data/penguins.csv")
+    output = tmp_path / "file"
+    output.write_text("")
+    assert_one_message(deltabar("demo", str(PENGUINS), "--output", str(output)), 1, str(output))
+
+
+def test_the_demo_with_another_table_fails_and_stops_the_service(tmp_path: Path):
+    table = tmp_path / "table.csv"
+    table.write_text("x,y\n1,a\n2,b\n3,a\n4,b\n")
+    done = deltabar("demo", str(table), "--output", str(tmp_path / "out"), TMPDIR=str(tmp_path))
+    assert_one_message(done, 1, "target", "species", "x, y", "service.log")
+    assert processes_on(tmp_path) == set()
+
+
+@linux_only
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_demo_stops_the_service_however_it_ends(number: int, tmp_path: Path):
+    process = subprocess.Popen(
+        [*COMMAND, "demo", str(PENGUINS), "--output", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout as said:
+            assert any("Posted" in line for line in said)
+            process.send_signal(number)
+            assert process.wait(60) != 0
+            assert ("Interrupted" in said.read()) == (number != signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert eventually(lambda: not processes_on(tmp_path))
+    if number != signal.SIGKILL:
+        assert not list(tmp_path.glob("deltabar-demo-*"))
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,109 @@
+"""What jobs are expected to take beside what they took, on a machine that has measured itself."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.service.processes import eventually, serving
+from tests.service.workplace import PENGUINS
+
+MIB = 2**20
+
+
+def layers(*units: int, **choices: Any) -> dict[str, Any]:
+    return {"network": {"layers": [{"units": each, **choices} for each in units]}}
+
+
+# By name: rows and columns of the table, or none for the penguins; what is predicted; the rest of the job.
+JOBS: dict[str, tuple[tuple[int, int] | None, str, dict[str, Any]]] = {
+    "one epoch": (None, "species", {"epochs": 1}),
+    "the default": (None, "species", {}),
+    "regression": ((4000, 20), "number", {"epochs": 30}),
+    "tanh, three layers": ((4000, 20), "number", {"epochs": 10, **layers(128, 128, 64, activation="tanh")}),
+    "float64": ((4000, 20), "label", {"epochs": 20, "dtype": "float64"}),
+    "dropout": ((4000, 20), "label", {"epochs": 10, **layers(64, 32, normalization="layer_norm", dropout=0.2)}),
+    "big batches": ((60_000, 10), "label", {"epochs": 10, "batch_size": 4096}),
+    "many rows": ((60_000, 10), "number", {"epochs": 3}),
+    "medium": ((3000, 200), "label", {"epochs": 5, "batch_size": 128, **layers(512, 256)}),
+    "l-bfgs": ((4000, 20), "label", {"epochs": 30, "optimizer": "lbfgs"}),
+}
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A real service with a worker of one thread, which has measured its machine."""
+    # On a loaded machine two threads of one job wait for each other; nothing could be told beforehand then.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELTABAR_THREADS", "1")
+        with serving(tmp_path_factory.mktemp("estimates")) as running:
+            with httpx.Client(base_url=running.url, trust_env=False, timeout=90) as client:
+                job = {"dataset_id": upload(client, PENGUINS.read_bytes()), "target": "species"}
+                assert eventually(lambda: report(client, job)["estimate"]["seconds"]), running.log.read_text()
+                yield client
+            running.stop()
+
+
+def upload(http: httpx.Client, table: bytes) -> str:
+    return http.post("/v1/datasets", content=table).json()["id"]
+
+
+def report(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
+    return http.post("/v1/jobs/validate", json=job).json()
+
+
+def table(rows: int, columns: int) -> bytes:
+    x = np.random.default_rng(0).standard_normal((rows, columns)).round(4)
+    lines = [",".join([*(f"x{k}" for k in range(columns)), "number", "label"])]
+    for row in x:
+        lines.append(",".join([*map(str, row.tolist()), f"{row[0] - 2 * row[1]:.4f}", "abc"[int(row[:2].sum() > 0)]]))
+    return "\n".join(lines).encode()
+
+
+def finished(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
+    posted = http.post("/v1/jobs", json=job).json()
+    assert posted["estimate"] == report(http, job)["estimate"]
+    ended = http.get(f"/v1/jobs/{posted['id']}", params={"wait": 60}).json()
+    assert ended["state"] == "succeeded", ended
+    return ended
+
+
+def test_jobs_take_what_was_told_beforehand(http: httpx.Client):
+    datasets: dict[tuple[int, int] | None, str] = {None: upload(http, PENGUINS.read_bytes())}
+    print(f"\n{'job':20}{'seconds':>9}{'took':>8}{'ratio':>7}{'MiB':>7}{'took':>7}{'steps':>8}")
+    ratios, exact = [], []
+    for name, (size, target, choices) in JOBS.items():
+        if size is not None and size not in datasets:
+            datasets[size] = upload(http, table(*size))
+        job = {"dataset_id": datasets[size], "target": target, **choices}
+        finished(http, {**job, "epochs": 1})  # the first training of its kind on a machine is compiled
+        # The fastest of some, as the machine's own measurement is: others may share it.
+        result = min((finished(http, job)["result"] for _ in range(3)), key=lambda result: result["actual"]["seconds"])
+        told, took = result["estimated"], result["actual"]
+        ratios.append(told["seconds"] / took["seconds"])
+        exact.append(told["steps"] == took["steps"])
+        print(
+            f"{name:20}{told['seconds']:9.3f}{took['seconds']:8.3f}{ratios[-1]:7.2f}"
+            f"{told['peak_bytes'] / MIB:7.0f}{took['peak_bytes'] / MIB:7.0f}{took['steps']:8}"
+        )
+        assert 0.5 < told["peak_bytes"] / took["peak_bytes"] < 2, name
+    assert all(exact)
+    # On a machine that does nothing else, all are within 2. A shared one may be three times as slow as when it was
+    # measured, or as it was measured.
+    assert 1 / 3 < statistics.median(ratios) < 3, ratios
+    assert sum(not 1 / 5 < ratio < 5 for ratio in ratios) <= 2, ratios
+
+
+def test_the_inputs_and_parameters_lie_within_the_bounds(http: httpx.Client):
+    for choices in ({}, {"validation": None}):
+        job = finished(http, {"dataset_id": upload(http, PENGUINS.read_bytes()), "target": "species", **choices})
+        inputs, parameters = job["estimate"]["inputs"], job["estimate"]["parameters"]
+        model = http.get(f"/v1/models/{job['model_id']}").json()
+        assert inputs["least"] <= model["network"]["n_inputs"] <= inputs["most"]
+        assert parameters["least"] <= model["n_parameters"] <= parameters["most"]
+        assert (inputs["least"] == inputs["most"]) == (choices == {"validation": None})

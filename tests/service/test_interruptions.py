@@ -1,0 +1,146 @@
+"""Whatever ends a child or a worker in the midst of a job: weights and curve are those of a job left in peace."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.context import Context
+from service.jobs import actions, files
+from service.jobs.schemas import Job
+from service.jobs.service import get_job
+from tests.service.conftest import NewDatabase
+from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of
+from tests.service.invariants import Result, result_of
+from tests.service.processes import eventually
+from tests.service.test_worker_processes import Process, worker_on
+from tests.service.workplace import post, upload, workplace
+
+# Dropout, a schedule that listens, and early stopping have states of their own that have to come back.
+SPEC: dict[str, Any] = {
+    "network": {"layers": [{"units": 128, "dropout": 0.1}, {"units": 64, "activation": "tanh"}]},
+    "epochs": 120,
+    "batch_size": 2,
+    "schedule": {"name": "reduce_on_plateau", "patience": 2},
+    "early_stopping": {"monitor": "validation_loss", "patience": 1000},
+}
+OFTEN = {"checkpoint_seconds": 0.02, "lease_seconds": 2, "stall_seconds": 10, "threads": 1}
+AFTER = OFTEN | {"lease_seconds": 60}
+"""Of the worker that comes after: a lease that it keeps however busy the machine is."""
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    with workplace(tmp_path_factory.mktemp("uninterrupted") / "data") as context:
+        job = post(context, upload(context), **SPEC)
+        with worker_on(context, threads=1):
+            done = ended(context, job)
+        assert (done.state, done.attempts) == ("succeeded", 1)
+        assert checkpoints_of(context, job) == []
+        return result_of(context, job.id)
+
+
+@pytest.fixture
+def context(tmp_path: Path, new_database: NewDatabase) -> Iterator[Context]:
+    with new_database() as database, workplace(tmp_path / "data", **database) as context:
+        yield context
+
+
+def has_gone_on(context: Context, job: Job) -> bool:
+    """Return whether there is a checkpoint, and an epoch after it."""
+    checkpoints = checkpoints_of(context, job)
+    return bool(checkpoints) and get_job(context, job.id).progress.epoch > checkpoints[0].epoch > 0
+
+
+def child_killed(number: signal.Signals) -> Callable[..., int]:
+    def kill(_context: Context, job: Job, worker: Process, _stack: ExitStack) -> int:
+        os.kill(worker.child_of(job), number)
+        return 2
+
+    return kill
+
+
+def worker_killed(context: Context, _job: Job, worker: Process, stack: ExitStack) -> int:
+    worker.popen.kill()
+    assert eventually(worker.alone), "the children outlive their worker"
+    stack.enter_context(worker_on(context, **AFTER))
+    return 2
+
+
+def worker_told_to_go_five_times(context: Context, job: Job, worker: Process, stack: ExitStack) -> int:
+    for _ in range(5):
+        worker.popen.send_signal(signal.SIGTERM)
+    assert worker.popen.wait(30) == 0
+    assert "Traceback" not in worker.log
+    row = row_of(context, job.id)
+    assert (row["state"], row["attempts"]) == ("queued", 0)
+    assert (row["epochs_done"], row["steps_done"]) == [(c.epoch, c.step) for c in checkpoints_of(context, job)][-1]
+    stack.enter_context(worker_on(context, **AFTER))
+    return 1
+
+
+def worker_frozen(context: Context, job: Job, worker: Process, stack: ExitStack) -> int:
+    worker.popen.send_signal(signal.SIGSTOP)
+    stack.enter_context(worker_on(context, **AFTER))
+    assert eventually(lambda: row_of(context, job.id)["lease_token"] == 2, 120)
+    worker.popen.send_signal(signal.SIGCONT)
+    assert eventually(lambda: "the lease is lost" in worker.log, 120)
+    return 2
+
+
+def child_frozen(_context: Context, job: Job, worker: Process, _stack: ExitStack) -> int:
+    os.kill(worker.child_of(job), signal.SIGSTOP)
+    assert eventually(lambda: f"{job.id}: stalled" in worker.log, 60)
+    return 2
+
+
+def paused(context: Context, job: Job, _worker: Process, _stack: ExitStack) -> int:
+    actions.pause(context, job.id)
+    assert eventually(lambda: get_job(context, job.id).state == "paused")
+    row = row_of(context, job.id)
+    assert (row["attempts"], row["requested"]) == (0, None)
+    assert (row["epochs_done"], row["steps_done"]) == [(c.epoch, c.step) for c in checkpoints_of(context, job)][-1]
+    actions.resume(context, job.id)
+    return 1
+
+
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        pytest.param(child_killed(signal.SIGKILL), id="child killed"),
+        pytest.param(child_killed(signal.SIGSEGV), id="child hit by a segmentation fault"),
+        child_frozen,
+        worker_killed,
+        worker_told_to_go_five_times,
+        worker_frozen,
+        paused,
+    ],
+)
+def test_an_interrupted_job_ends_as_if_it_had_not_been(
+    context: Context, uninterrupted: Result, interrupt: Callable[..., int]
+):
+    job = post(context, upload(context), **SPEC)
+    with ExitStack() as stack:
+        worker = stack.enter_context(worker_on(context, **OFTEN))
+        assert eventually(lambda: has_gone_on(context, job)), history_of(context, job.id)[-5:]
+        attempts = interrupt(context, job, worker, stack)
+        done = ended(context, job, 120)
+    assert (done.state, done.attempts) == ("succeeded", attempts)
+    assert result_of(context, job.id) == uninterrupted
+
+    history = history_of(context, job.id)
+    assert [sequence for sequence, _, _ in history] == list(range(1, len(history) + 1))
+    starts = [data["epoch"] for _, kind, data in history if kind == "state" and data["state"] == "running"]
+    assert starts[0] == 0 < starts[1] < SPEC["epochs"]
+    assert states_of(context, job).count("succeeded") == 1
+    assert len(published(context)) == 1
+    left = {f"{files.CHECKPOINTS}/{path.name}" for path in context.storage.path(files.CHECKPOINTS).iterdir()}
+    kept = {checkpoint.folder for checkpoint in checkpoints_of(context, job)}
+    assert len(kept) == 2
+    assert kept == {key for key in left if not key.endswith(files.DRAFT)}
