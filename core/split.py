@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -82,7 +83,9 @@ def _members(values: np.ndarray) -> list[np.ndarray]:
 def _check(labels: np.ndarray, members: list[np.ndarray], n_held_out: int) -> None:
     for rows in members:
         if len(rows) <= n_held_out:
-            often, needed = ("only once", "twice") if n_held_out == 1 else (f"{len(rows)} times", f"{n_held_out + 1} times")
+            often, needed = (
+                ("only once", "twice") if n_held_out == 1 else (f"{len(rows)} times", f"{n_held_out + 1} times")
+            )
             raise ValueError(
                 f"labels: {np.asarray(labels)[rows[0]]} stands {often}, in row {rows[0]}; a stratified split needs "
                 f"every label {needed}"
@@ -95,7 +98,7 @@ def _drawn(members: list[np.ndarray], sizes: list[list[int]], rng: np.random.Gen
     ends = np.cumsum([[0] * len(members), *sizes], axis=0)
     return [
         np.concatenate([order[start:end] for order, start, end in zip(orders, starts, stops, strict=True)])
-        for starts, stops in zip(ends[:-1], ends[1:], strict=True)
+        for starts, stops in pairwise(ends)
     ]
 
 

@@ -101,6 +101,10 @@ class Attempt:
                 "format": lease.dataset.format,
                 "columns": lease.dataset.columns,
                 "spec": lease.spec,
+                "held_out": {
+                    part: {"table": storage.path(table_key(dataset.id)), "format": dataset.format}
+                    for part, dataset in lease.held_out.items()
+                },
                 "draft": files.draft(storage, lease.folder),
                 "checkpoints": storage.path(files.checkpoints(lease.job_id, lease.token)),
                 "checkpoint_seconds": self._settings.checkpoint_seconds,

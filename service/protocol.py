@@ -24,10 +24,18 @@ from pydantic import BaseModel
 
 from service.datasets.schemas import Column, Format
 from service.jobs.schemas import Spec
+from service.jobs.split import Part
 from service.problems import dump
 
 Message = tuple[str, dict[str, Any]]
 FINAL = ("done", "failed", "stopped")
+
+
+class HeldOut(BaseModel):
+    """Another data set, to measure on."""
+
+    table: Path
+    format: Format
 
 
 class Assignment(BaseModel):
@@ -35,6 +43,7 @@ class Assignment(BaseModel):
 
     Attributes:
         table, format, columns: the data set.
+        held_out: the data sets to validate and to test on, where the spec names some.
         spec: what is trained.
         draft: the folder for the model, which doesn't exist yet.
         checkpoints: the folder for drafts of checkpoints.
@@ -49,6 +58,7 @@ class Assignment(BaseModel):
     format: Format
     columns: list[Column]
     spec: Spec
+    held_out: dict[Part, HeldOut] = {}
     draft: Path
     checkpoints: Path
     checkpoint_seconds: float = 30.0

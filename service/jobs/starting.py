@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from service.datasets.schemas import Column
 from service.jobs.request import JobRequest, RequestedLayer
 from service.jobs.schemas import Layer, Output, Spec, Task
+from service.jobs.split import column_of
 from service.models.schemas import Feature, TrainedNetwork
 from service.problems import echo
 from service.schemas import FieldError
@@ -34,7 +35,7 @@ MAY_DIFFER: Mapping[str, Literal["freely", "in part", "never"]] = {
     "average": "freely",
     "epochs": "freely",
     "batch_size": "freely",
-    "validation": "freely",
+    "split": "freely",
     "early_stopping": "freely",
     "seed": "freely",
     "device": "freely",
@@ -112,7 +113,7 @@ def differences(
         yield _error("loss", given, message, f"a loss for {source.task} with the output {source.output.activation}")
     else:
         yield from _of_classes(source, request, output, columns)
-    yield from _of_columns(source, columns)
+    yield from _of_columns(source, request, columns)
     here, there = _told(request.network.layers), _told(source.hidden)
     if here != there:
         yield _error("network.layers", here, f"{start} has other hidden layers", there)
@@ -129,9 +130,13 @@ def _of_classes(source: Source, request: JobRequest, output: Output, columns: Se
         yield _error("target", request.target, message, f"a target with {source.output.units} outputs")
 
 
-def _of_columns(source: Source, columns: Sequence[Column]) -> Iterator[FieldError]:
+def _of_columns(source: Source, request: JobRequest, columns: Sequence[Column]) -> Iterator[FieldError]:
     kinds = {column.name: column.kind for column in columns}
+    divides = column_of(request.split)
     for feature in source.features or ():
+        if feature.name == divides:
+            message = f"{source.id} reads this column, so it can't divide the rows"
+            yield _error("split.column", divides, message, "a column that it doesn't read; or a job without init_from")
         kind = kinds.get(feature.name)
         if kind != feature.kind:
             has = f"is {kind} here" if kind else "isn't in the data set"

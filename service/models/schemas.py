@@ -44,6 +44,9 @@ class Model(BaseModel):
     features: list[Feature]
     network: TrainedNetwork
     metrics: dict[str, float | None] = Field(description="On the validation rows, after the last epoch")
+    test_metrics: dict[str, float | None] = Field(
+        default={}, description="On the test rows, once; empty where its job had none"
+    )
     n_parameters: int
 
 

@@ -10,7 +10,7 @@ from service.datasets.targets import NumberTarget
 from service.jobs.schemas import Spec
 
 
-def card_of(spec: Spec, encoding: Encoding, network: core.Network, metrics: dict[str, Any]) -> dict[str, Any]:
+def card_of(spec: Spec, encoding: Encoding, network: core.Network, result: dict[str, Any]) -> dict[str, Any]:
     """Return the card of a model that `spec` led to, as JSON has it."""
     target = encoding.target
     return {
@@ -22,6 +22,7 @@ def card_of(spec: Spec, encoding: Encoding, network: core.Network, metrics: dict
             "n_inputs": network.n_inputs,
             "layers": [layer.model_dump() for layer in [*spec.network.layers, spec.output]],
         },
-        "metrics": metrics,
+        "metrics": result["metrics"],
+        "test_metrics": result["test_metrics"],
         "n_parameters": network.n_parameters,
     }

@@ -15,7 +15,7 @@ from service.jobs.choices import LOSS, OPTIMIZER, SCHEDULE
 from service.jobs.layers import layers_of
 from service.jobs.schemas import Spec
 from service.protocol import Assignment, Message
-from service.training.building import backend_for, class_weight_of, metrics_of
+from service.training.building import backend_for, class_weight_of, measured, metrics_of
 from service.training.cannot_train import CannotTrain
 from service.training.card import card_of
 from service.training.folders import CHECKPOINT, LAST, read_encoding, write_checkpoint, write_model
@@ -95,17 +95,21 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
         yield "log", {"message": f"stopped early, after epoch {training.epoch} of {spec.epochs}: {best}"}
     write_model(assignment.draft, network, samples.encoding)
     kept = _news_of(training.best) if stopping and stopping.restore_best and training.best else last
+    tested = samples.test
     result = {
         **{name: kept[name] for name in ("epoch", "loss", "validation_loss")},
         "metrics": {name: kept[name] for name in metrics_of(samples.encoding)} if samples.validation else {},
+        "test_loss": float(network.evaluate(tested.x, tested.y, loss)) if tested else None,
+        "test_metrics": measured(samples.encoding, network, tested) if tested else {},
         "seconds": last["seconds"],
         "n_parameters": network.n_parameters,
-        "n_train": len(samples.train_rows),
-        "n_validation": len(samples.validation_rows),
+        "n_train": len(samples.train),
+        "n_validation": len(samples.validation or ()),
+        "n_test": len(samples.test or ()),
         "device": backend.name.replace("numpy", "cpu").replace("cupy", "cuda"),
         "actual": {"steps": training.step, "seconds": time.monotonic() - began, "peak_bytes": memory.peak_bytes()},
     }
-    yield "done", {"result": result, "card": card_of(spec, samples.encoding, network, result["metrics"])}
+    yield "done", {"result": result, "card": card_of(spec, samples.encoding, network, result)}
 
 
 class _Keeper:
@@ -142,8 +146,8 @@ class _Keeper:
 def _training(
     spec: Spec, network: core.Network, samples: Samples, loss: core.Loss, resume: core.Checkpoint | None
 ) -> core.Training:
-    x, y = samples.training
-    validation = samples.validation
+    x, y = samples.train.x, samples.train.y
+    validation = (samples.validation.x, samples.validation.y) if samples.validation else None
     regularization: dict[str, Any] = dict(spec.regularization)
     try:
         return core.train(

@@ -30,7 +30,7 @@ OTHERWISE: dict[str, Any] = {
     "average": 0.9,
     "epochs": 3,
     "batch_size": 7,
-    "validation": {"fraction": 0.5},
+    "split": {"by": "fraction", "validation": 0.5},
     "early_stopping": {"patience": 3},
     "seed": 5,
     "device": "auto",
