@@ -14,7 +14,7 @@ from core.compiled_steps import MOST_WORK
 from core.estimate import estimate as core_estimate
 from core.regularization import Regularization
 from service import tables
-from service.datasets.features import CYCLES, MOST_CATEGORIES
+from service.datasets.features import CYCLES
 from service.datasets.kinds import in_use
 from service.datasets.schemas import Column
 from service.jobs.choices import LOSS, OPTIMIZER
@@ -91,7 +91,7 @@ class _Job:
         out = self.dataset.rows - (1 if isinstance(self.spec.split, ByGroup) else self.divided.train)
         used = in_use(list(self.columns.values()), self.spec.target, self.spec.kinds, column_of(self.spec.split))
         features = [column for column in used if column.name != self.spec.target]
-        bounds = [_inputs_of(column, self.dataset.rows, out) for column in features]
+        bounds = [_inputs_of(column, self.dataset.rows, out, self.spec.encoding.max_categories) for column in features]
         return Bounds(least=sum(b.least for b in bounds), most=sum(b.most for b in bounds))
 
     def estimate(self) -> Estimate:
@@ -170,8 +170,11 @@ class _Job:
         )
 
 
-def _inputs_of(column: Column, rows: int, out: int) -> Bounds:
-    """Return the inputs of a column of `rows` rows, of which `out`, whichever they are, are kept from the encoding."""
+def _inputs_of(column: Column, rows: int, out: int, most: int) -> Bounds:
+    """Return the inputs of a column of `rows` rows, of which `out`, whichever they are, are kept from the encoding.
+
+    Up to `most` categories have an input each; where there are more, the others share one.
+    """
     present, missing = rows - column.missing, column.missing
     may_be_missing, is_missing = missing > 0, missing > out
     if present == 0:
@@ -181,5 +184,5 @@ def _inputs_of(column: Column, rows: int, out: int) -> Bounds:
     if column.kind == "date":
         return Bounds(least=1, most=1 + 2 * len(CYCLES) + may_be_missing)
     sure = max(column.distinct - out, sum(count > out for count in (column.classes or {}).values()), present > out)
-    fewest = min(sure, MOST_CATEGORIES) + (is_missing and present > out)
-    return Bounds(least=fewest, most=min(column.distinct, MOST_CATEGORIES) + may_be_missing)
+    fewest = min(sure, most + 1) + (is_missing and present > out)
+    return Bounds(least=fewest, most=min(column.distinct, most + 1) + may_be_missing)

@@ -75,6 +75,8 @@ def resolve(
     if errors := [*unfit, *case.errors(), *unknown, *unlike]:
         raise invalid(errors)
     given = request.model_dump(include=set(Spec.model_fields) - {"loss", "batch_size"})
+    if start:
+        given["encoding"] = start.encoding
     return Spec(**given, task=case.task, loss=loss, output=case.output, batch_size=case.batch_size)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
+from service.datasets.choices import EncodingChoices
 from service.datasets.schemas import ChosenKind
 from service.ids import CheckpointId, DatasetId, JobId, ModelId, StartId
 from service.jobs.split import ByFraction, Split, older
@@ -65,6 +66,9 @@ class Training(BaseModel):
         default={},
         description="Of columns that are to count as something else than the data set says: categorical for labels "
         "that are numbers, identifier to leave a column out",
+    )
+    encoding: EncodingChoices = Field(
+        default=EncodingChoices(), description="How columns become inputs; with init_from, that of its start"
     )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     average: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = Field(

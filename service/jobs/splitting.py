@@ -147,9 +147,9 @@ class Splitting:
                     f"a column in which every class has at least {many} rows; or split.stratify = false",
                 )
         allowed = "a fraction that leaves rows on all sides; or split = null"
-        counts = {part: round(share * self.n_rows) for part, share in fractions.items()}
+        counts: dict[Part, int] = {part: round(share * self.n_rows) for part, share in fractions.items()}
         of = f"of the {self.n_rows} rows that have a target"
-        empty = [part for part, count in counts.items() if count < 1]
+        empty: list[Part] = [part for part, count in counts.items() if count < 1]
         for part in empty:
             yield _error(f"split.{part}", fractions[part], f"{of}, this fraction leaves no row {_FOR[part]}", allowed)
         if not empty and (sum(fractions.values()) >= 1 or sum(counts.values()) >= self.n_rows):

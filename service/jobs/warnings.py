@@ -8,7 +8,6 @@ import polars as pl
 
 from service import tables
 from service.datasets import remarks
-from service.datasets.features import MOST_CATEGORIES
 from service.datasets.kinds import for_a_job
 from service.datasets.schemas import Column, Remark
 from service.jobs.estimate import rows_of
@@ -56,7 +55,8 @@ def _of_columns(spec: Spec, columns: list[Column], rows: int) -> Iterator[FieldE
     texts = [column for column in features if column.kind == "categorical" and column.missing < rows]
     left_out = [column for column in features if column.kind in ("identifier", "text")]
     unique = [c for c in texts if c.distinct == rows - c.missing > 1]
-    many = [c for c in texts if c.distinct > MOST_CATEGORIES and c not in unique]
+    most = spec.encoding.max_categories
+    many = [c for c in texts if c.distinct > most and c not in unique]
     for found, says in (
         ([c for c in features if c.missing == rows], "columns without any value, which are left out"),
         (left_out, "columns of identifiers or free text, which are left out unless `kinds` says otherwise"),
@@ -66,7 +66,7 @@ def _of_columns(spec: Spec, columns: list[Column], rows: int) -> Iterator[FieldE
         ),
         (
             many,
-            f"columns of more than {MOST_CATEGORIES} categories, of which the {MOST_CATEGORIES} most frequent count",
+            f"columns of more than {most} categories, of which the {most} most frequent count",
         ),
         ([c for c in features if c.distinct == 1], "columns with the same value in all rows that have one"),
     ):

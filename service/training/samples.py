@@ -89,6 +89,7 @@ def samples_of(
         spec.target,
         spec.task,
         rows.train,
+        spec.encoding,
         margin=loss.tells_classes and loss.output_activation is None,
         positive=loss.output_activation is not None,
     )

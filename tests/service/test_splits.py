@@ -139,3 +139,13 @@ def test_another_data_set_is_tested_on(assign: Make, tmp_path: Path):
     found = [row["label"] for row in load(assignment.draft).predict(table)]
     assert result["test_metrics"]["accuracy"] == np.mean(np.array(found) == table["species"].to_numpy())
     assert (metrics[-1]["validation_loss"], result["metrics"]) == (None, {})
+
+
+def test_a_job_chooses_its_encoding(assign: Make):
+    assignment = assign(epochs=1, encoding={"numbers": "min_max", "max_categories": 1})
+    told(assignment)
+    table, (train, _, _) = rows_of(assignment)
+    features = {feature.name: feature for feature in load(assignment.draft).encoding.features}
+    mass = table[train]["body_mass_g"]
+    assert (features["body_mass_g"].center, features["body_mass_g"].scale) == (mass.min(), mass.max() - mass.min())  # type: ignore[union-attr, operator] -- a numeric one
+    assert (features["island"].categories, features["island"].other) == (["Biscoe"], True)  # type: ignore[union-attr] -- a categorical one

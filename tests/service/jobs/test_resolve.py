@@ -111,6 +111,7 @@ def test_every_default_stands_in_the_spec():
         "epochs": 100,
         "batch_size": 32,
         "split": {"by": "fraction", "validation": 0.2, "test": 0.0, "stratify": True},
+        "encoding": {"numbers": "standard", "max_categories": 100},
         "early_stopping": None,
         "seed": 0,
         "device": "auto",

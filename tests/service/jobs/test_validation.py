@@ -145,3 +145,12 @@ def test_what_may_not_be_meant_is_pointed_out(context: Context, tmp_path):
 
 def test_nothing_is_pointed_out_about_the_penguins(context: Context, dataset: Dataset):
     assert report(context, dataset).warnings == []
+
+
+def test_the_cap_on_categories_counts_in_the_inputs_and_is_pointed_out(context: Context, dataset: Dataset):
+    found = report(context, dataset, split=None, encoding={"max_categories": 1})
+    assert found.estimate is not None
+    # One input for the most frequent category and one for the others, of island and sex; sex is missing in some rows.
+    assert found.estimate.inputs.least == found.estimate.inputs.most == 2 + 2 + 5 + 5
+    [warning] = found.warnings
+    assert (warning.value, "more than 1 categories" in warning.message) == ("island, sex", True)
