@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from service.context import Context
@@ -129,7 +130,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 def spec(calm: Context) -> dict[str, Any]:
     """The job, with layers so wide that its epochs are long enough on this machine."""
     tried = ended(calm, post(calm, upload(calm), **SPEC), PATIENCE)
-    seconds = Curve(calm, tried.id).columns()["seconds"]
+    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
     pace = (seconds[-1] - seconds[0]) / (len(seconds) - 1)
     factor = max(1.0, EPOCH_SECONDS / pace) ** 0.5  # the work of a step is that of the weights between the two layers
     layers = [layer | {"units": round(factor * layer["units"])} for layer in SPEC["network"]["layers"]]
