@@ -77,7 +77,7 @@ ON_BOTH = tuple(
     )
 )
 """Where the tables are all that is tested; what else uses them runs on PostgreSQL by `make test-postgresql`."""
-EVERYTHING_ON_BOTH = "DELTABAR_TEST_ON_BOTH" in os.environ
+EVERYTHING_ON_BOTH = "TESTS_ON_BOTH" in os.environ
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

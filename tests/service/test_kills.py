@@ -29,7 +29,7 @@ from tests.service.processes import Serving, eventually, processes_on, serving
 from tests.service.test_worker_processes import POLL, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
-ALONE = os.environ.get("DELTABAR_KILLS") == "alone"
+ALONE = os.environ.get("TESTS_KILLS") == "alone"
 PATIENCE = 120.0
 EPOCH_SECONDS = 0.25
 """So long at least that whoever looks for news between two epochs finds some, on a busy machine too."""
@@ -193,7 +193,7 @@ def end_well(context: Context, job: Job, expected: Result) -> None:
 
 
 @pytest.mark.skipif(ALONE, reason="each position is met alone")
-@pytest.mark.parametrize("victim", [Child, Worker, Api] if "DELTABAR_KILLS" in os.environ else [Child])
+@pytest.mark.parametrize("victim", [Child, Worker, Api] if "TESTS_KILLS" in os.environ else [Child])
 def test_a_job_is_killed_at_all_of_its_events(
     tmp_path: Path,
     new_database: NewDatabase,
