@@ -72,6 +72,7 @@ class Lease:
         held_out: the data sets to validate and to test on, by which, where the spec names some.
         checkpoint: what to go on from.
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint.
+        start: the id of that model or checkpoint.
         ends_at: when its deadline will have passed, if it has one.
     """
 
@@ -83,6 +84,7 @@ class Lease:
     held_out: Mapping[Part, Dataset] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     init_from: str | None = None
+    start: str | None = None
     ends_at: float | None = None
 
     @property
@@ -155,6 +157,7 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
         {part: session.get_one(Dataset, dataset_id) for part, dataset_id in held_out.items()},
         checkpoint,
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
+        job.init_from,
         None if job.deadline_seconds is None else now + job.deadline_seconds - job.run_seconds,
     )
 

@@ -204,7 +204,7 @@ def test_a_start_that_is_not_there_is_said_with_all_else(context: Context, datas
 
 
 def test_the_encoding_is_that_of_the_start(context: Context, dataset: Dataset):
-    robust = {"encoding": {"numbers": "robust"}}
+    robust: dict[str, Any] = {"encoding": {"numbers": "robust"}}
     source = post(context, dataset, **NETWORK, **robust)
     for start in (add_model(context, dataset, source), add_checkpoint(context, source)):
         for given in ({}, robust):
