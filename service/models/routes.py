@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import FileResponse
 
-from service.context import ReadContext
+from service.context import ReadContext, WriteContext
 from service.models import evaluation, service
 from service.models.formats import MEDIA_TYPES
 from service.models.schemas import EvaluateRequest, Evaluation, Model, Predictions, PredictRequest, WeightsFormat
@@ -38,6 +38,12 @@ def list_models(context: ReadContext, limit: Limit = 20, after: After = None) ->
 def get_model(context: ReadContext, model_id: str) -> Model:
     """Return one model: what it predicts, from which columns, and how well."""
     return service.get_model(context, model_id)
+
+
+@router.delete("/{model_id}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_model(context: WriteContext, model_id: str) -> None:
+    """Delete a model and its files; the job that made it stays. 409 while a job is about to start with it."""
+    service.delete_model(context, model_id)
 
 
 @router.get("/{model_id}/weights", response_class=FileResponse, responses=WEIGHTS_RESPONSES)

@@ -14,7 +14,7 @@ import pytest
 
 import core
 from service.client import Client, DeltabarError
-from service.event_stream import Message, messages
+from service.event_stream import Message, Messages
 from service.jobs.schemas import Job
 from tests.service.conftest import PENGUINS
 from tests.service.processes import Serving
@@ -135,7 +135,7 @@ def test_a_broken_stream_is_taken_up_where_it_broke(service: Serving, client: Cl
 
 
 def test_a_stream_that_never_recovers_is_given_up(service: Serving, penguins_job: Job, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("service.client.STREAM_RETRIES", 2)
+    monkeypatch.setattr("service.client.jobs.RETRIES", 2)
     with cut_off(service, [10] * 50) as (url, connections), Client(url) as behind, pytest.raises(ConnectionError):
         list(behind.jobs.events(penguins_job.id))
     assert len(connections) == 3
@@ -154,7 +154,9 @@ def test_messages_may_come_in_any_pieces():
     expected = [Message("1", "log", '{"message":"a\u2028b"}'), Message("2", "message", "x\ny")]
     raw = stream.encode()
     for size in (1, 2, 3, 7, len(raw)):
-        assert list(messages(raw[k : k + size] for k in range(0, len(raw), size))) == expected
+        messages = Messages()
+        pieces = [raw[k : k + size] for k in range(0, len(raw), size)]
+        assert [message for piece in pieces for message in messages.feed(piece)] == expected
 
 
 @contextmanager
