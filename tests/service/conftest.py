@@ -12,9 +12,14 @@ from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.postgresql import Server, programs
 from tests.service.processes import Serving, serving
+from tests.service.workplace import INGESTION
 
 NewDatabase = Callable[[], AbstractContextManager[dict[str, Any]]]
 PENGUINS = Path(__file__).parents[1] / "data" / "penguins.csv"
+
+
+def pytest_sessionfinish() -> None:
+    INGESTION.close()
 
 
 @pytest.fixture(scope="session")
