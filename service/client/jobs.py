@@ -16,6 +16,7 @@ from service.client.methods import Resource, T, method, stream
 from service.client.steps import Ask, Open, Pause, Read, Steps, Tell, Telling
 from service.event_stream import Messages
 from service.jobs.schemas import Checkpoint, Job, Metrics, ValidationReport
+from service.jobs.schemas import Event as PastEvent
 from service.schemas import Page
 
 LONGEST_WAIT = 30.0
@@ -175,6 +176,12 @@ class Jobs(Resource[T]):
         """Return the job's checkpoints that are kept, newest first; `after` goes on from an id."""
         answer = yield Ask("GET", f"/v1/jobs/{job_id}/checkpoints", params={"limit": limit, "after": after})
         return Page[Checkpoint].model_validate_json(answer.content)
+
+    @method
+    def history(self, job_id: str, after: int = 0, limit: int = 1000) -> Steps[Page[PastEvent]]:
+        """Return the events so far that follow the sequence `after`, oldest first, with the times when they came."""
+        answer = yield Ask("GET", f"/v1/jobs/{job_id}/events", params={"after": after, "limit": limit})
+        return Page[PastEvent].model_validate_json(answer.content)
 
     @stream
     def events(self, job_id: str, after: int = 0) -> Telling[Event]:
