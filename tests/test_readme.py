@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ import pytest
 
 import core
 from service.client import Client
+from tests.service.commands import ok
 from tests.service.processes import serving
 
 ROOT = Path(__file__).parent.parent
@@ -21,6 +23,11 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 OVER_HTTP, ELSEWHERE, LIBRARY, RESUMING, FROM_SCIKIT_LEARN, CHECK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 CURL, TAKE, INFER, *_ = (
     re.sub(r" +# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "curl" in block
+)
+
+
+LOCAL, AGAINST = (
+    re.sub(r" +# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "--target" in block
 )
 
 
@@ -55,6 +62,18 @@ def test_leaving_and_resuming(
 def test_from_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
     exec(FROM_SCIKIT_LEARN, {})
     assert float(capsys.readouterr().out.split()[-1]) > 0.9
+
+
+def test_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in here(LOCAL, "").strip().splitlines():
+        said = ok(*shlex.split(line)[1:])
+        assert said or "--output" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "predictions.csv", "model.onnx"}
+    with serving(tmp_path / "service") as service:
+        said = [ok(*shlex.split(line)[1:], DELTABAR_URL=service.url) for line in here(AGAINST, "").strip().splitlines()]
+        assert "succeeded" in said[0]
+        assert [len(each.splitlines()) for each in said[1:]] == [2, 2, 2]  # the head, and the one that there is
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")

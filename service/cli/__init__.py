@@ -85,7 +85,7 @@ for _name in COMMANDS:
 def main() -> NoReturn:
     """Run the command line; this is what the console script `deltabar` calls."""
     try:
-        app()
+        app(prog_name="deltabar")  # also for `python -m service.cli`, and for completion
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

@@ -171,18 +171,18 @@ def logs(
         _interruptible(run)
 
 
-def _action(name: str, does: str, after: str) -> None:
+def _action(name: str, does: str) -> None:
     """Add the command that does something to jobs."""
 
     def act(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
         _act(ids, url, key_file, lambda client, job_id: getattr(client.jobs, name)(job_id), as_json=as_json)
 
-    act.__doc__ = f"{does}\n\n{after}Example: `deltabar jobs {name} job_0193…`"
+    act.__doc__ = f"{does}\n\nExample: `deltabar jobs {name} job_0193…`"
     app.command(name)(act)
 
 
-_action("pause", "Let jobs wait where they are; a running one keeps a checkpoint first.", "")
-_action("resume", "Let paused jobs go on, to the same bits as if they had never stopped.", "")
+_action("pause", "Let jobs wait where they are; a running one keeps a checkpoint first.")
+_action("resume", "Let paused jobs go on, to the same bits as if they had never stopped.")
 
 
 @app.command()
@@ -202,7 +202,7 @@ def retry(
     _act(ids, url, key_file, lambda client, job_id: client.jobs.retry(job_id, from_start), as_json=as_json)
 
 
-_action("cancel", "End jobs; what they have learned stays in their checkpoints until they are deleted.", "")
+_action("cancel", "End jobs; what they have learned stays in their checkpoints until they are deleted.")
 
 
 @app.command()

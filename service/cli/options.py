@@ -110,6 +110,8 @@ def connected(url: str | None, key_file: Path | None) -> Iterator[Client]:
 
     from service.client import Client, DeltabarError
 
+    if url and not url.startswith(("http://", "https://")):
+        fail(f"--url = {url!r}: it isn't an address; allowed: such as http://127.0.0.1:8000", WRONG_ARGUMENTS)
     try:
         secret = None if key_file is None else key_file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
@@ -157,8 +159,8 @@ def said(detail: str, errors: Sequence[FieldError]) -> str:
     for error in errors:
         given = [] if error.value is None else [f"given: {json.dumps(error.value, ensure_ascii=False)}"]
         allowed = [f"allowed: {error.allowed}"] if error.allowed else []
-        where = error.field.removeprefix("query.")
-        lines.append(f"{where}: {error.message}" + (f" ({'; '.join([*given, *allowed])})" if given or allowed else ""))
+        where = "" if error.field == "body" else f"{error.field.removeprefix('query.')}: "  # the whole of a file
+        lines.append(where + error.message + (f" ({'; '.join([*given, *allowed])})" if given or allowed else ""))
     return "\n".join(lines) or detail
 
 

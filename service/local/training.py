@@ -21,7 +21,7 @@ from service.datasets.files import TABLE, UPLOAD
 from service.datasets.ingest import Request, ingest
 from service.datasets.limits import Limits
 from service.datasets.parts import read_sample
-from service.datasets.reading import Reading, kinds_of
+from service.datasets.reading import Options, Reading, kinds_of
 from service.ids import new_id
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Spec, ValidationReport
@@ -142,9 +142,10 @@ def prepare(data: Path, reading: Reading, given: Mapping[str, Any], settings: Se
 def reading_of(options: Mapping[str, Any], kinds: list[str]) -> Reading:
     """Return how a file is to be read; raises `Problem` with every option and kind that there isn't."""
     try:
-        return Reading.model_validate({**options, "kinds": kinds_of(kinds)})
+        said = Options.model_validate(options)
     except ValidationError as error:
-        raise invalid(field_errors(error.errors(), Reading)) from error
+        raise invalid(field_errors(error.errors(), Options)) from error
+    return Reading(**said.model_dump(), kinds=kinds_of(kinds))
 
 
 SERVICE_ONLY = JobRequest.model_fields.keys() - Spec.model_fields.keys()
