@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from service.client.datasets import Datasets
+from service.client.errors import DeltabarError
 from service.client.jobs import Jobs
+from service.client.methods import Resource, T, method
 from service.client.models import Models
+from service.client.steps import Ask, Steps
 from service.client.transport import Awaiting, Blocking
 
 HERE = "http://127.0.0.1:8000"
 
 
-class Client:
+class _Methods(Resource[T]):
+    """What both clients have."""
+
+    def __init__(self, transport: T) -> None:
+        super().__init__(transport)
+        self.datasets: Datasets[T] = Datasets(transport)
+        self.jobs: Jobs[T] = Jobs(transport)
+        self.models: Models[T] = Models(transport)
+
+    @method
+    def ready(self) -> Steps[bool]:
+        """Return whether a service answers and can do its work."""
+        try:
+            yield Ask("GET", "/readyz")
+        except (ConnectionError, DeltabarError):
+            return False
+        return True
+
+    @method
+    def request(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None
+    ) -> Steps[httpx.Response]:
+        """Send a request that no other method sends, such as `GET /metrics`, and return the answer."""
+        return (yield Ask(method, path, params=params or {}, json=json))
+
+
+class Client(_Methods[Blocking]):
     """Speaks to the service at `base_url`. It can be shared between threads, and used as a context manager.
 
     Every method raises `DeltabarError` for what the service refuses, and `ConnectionError` when no service answers.
@@ -29,8 +59,7 @@ class Client:
 
     def __init__(self, base_url: str | None = None, api_key: str | None = None, timeout: float = 30.0) -> None:
         self._http = httpx.Client(**_options(base_url, api_key, timeout))
-        transport = Blocking(self._http, timeout)
-        self.datasets, self.jobs, self.models = Datasets(transport), Jobs(transport), Models(transport)
+        super().__init__(Blocking(self._http, timeout))
 
     def __enter__(self) -> Self:
         return self
@@ -42,15 +71,8 @@ class Client:
         """Close every connection."""
         self._http.close()
 
-    def ready(self) -> bool:
-        """Return whether a service answers and can do its work."""
-        try:
-            return self._http.get("/readyz").is_success
-        except httpx.TransportError:
-            return False
 
-
-class AsyncClient:
+class AsyncClient(_Methods[Awaiting]):
     """As `Client`, with methods to be awaited: `await client.jobs.get(…)`, `async for event in client.jobs.events(…)`.
 
     Args:
@@ -61,8 +83,7 @@ class AsyncClient:
 
     def __init__(self, base_url: str | None = None, api_key: str | None = None, timeout: float = 30.0) -> None:
         self._http = httpx.AsyncClient(**_options(base_url, api_key, timeout))
-        transport = Awaiting(self._http, timeout)
-        self.datasets, self.jobs, self.models = Datasets(transport), Jobs(transport), Models(transport)
+        super().__init__(Awaiting(self._http, timeout))
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,13 +96,6 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._http.aclose()
-
-    async def ready(self) -> bool:
-        """Return whether a service answers and can do its work."""
-        try:
-            return (await self._http.get("/readyz")).is_success
-        except httpx.TransportError:
-            return False
 
 
 def _options(base_url: str | None, api_key: str | None, timeout: float) -> dict[str, Any]:

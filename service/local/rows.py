@@ -54,8 +54,8 @@ def read_rows(path: Path, encoding: Encoding, card: Mapping[str, Any], reading: 
         for feature in encoding.features
     }
     table = read_table(path, None, reading)
-    there = {name: kind for name, kind in kinds.items() if name in table.columns}
-    unlike = {name: kind for name, kind in there.items() if not _is(kind, table[name])}
+    there: dict[str, ChosenKind] = {name: kind for name, kind in kinds.items() if name in table.columns}
+    unlike: dict[str, ChosenKind] = {name: kind for name, kind in there.items() if not _is(kind, table[name])}
     if unlike:
         table = read_table(path, None, reading.model_copy(update={"kinds": {**unlike, **reading.kinds}}))
     if errors := [_misfit(table[name], kind) for name, kind in unlike.items() if not _is(kind, table[name])]:

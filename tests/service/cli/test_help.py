@@ -17,7 +17,8 @@ WITHOUT_JSON = {"serve", "worker", "demo", "version", "keys revoke"}
 
 
 def commands(group: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
-    for own, command in (group or typer.main.get_command(app)).commands.items():
+    top: Any = group or typer.main.get_command(app)
+    for own, command in top.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{name}{own} ")
         else:

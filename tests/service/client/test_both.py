@@ -79,6 +79,7 @@ def live(client: Any, job: Any) -> Any:
 def test_the_way_of_a_job(run: Run, service: Serving, tmp_path: Path):
     async def test(client: Any) -> None:
         assert await client.ready()
+        assert "deltabar_jobs" in (await client.request("GET", "/metrics")).text
         sent: list[tuple[int, int]] = []
         dataset = await client.datasets.upload(PENGUINS, progress=lambda *progress: sent.append(progress))
         assert sent[-1] == (PENGUINS.stat().st_size,) * 2
