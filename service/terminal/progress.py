@@ -59,7 +59,9 @@ class Progressing:
 def number(value: float | None) -> str:
     """Return a measure as it is shown.
 
-    >>> number(0.12345), number(None)
-    ('0.1235', '–')
+    >>> number(0.12345), number(0.0000123), number(None)
+    ('0.1235', '1.23e-05', '–')
     """
-    return "–" if value is None else f"{value:.4f}" if abs(value) < 1e5 else f"{value:.4g}"
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3g}"

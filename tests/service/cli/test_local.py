@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 import core
 from service.client import Client
 from service.jobs.schemas import Job
-from tests.service.commands import assert_one_message, deltabar, invoke, ok
+from tests.service.commands import assert_one_message, invoke, ok
 from tests.service.conftest import PENGUINS
 from tests.service.processes import COMMAND
 
@@ -36,9 +36,7 @@ THREE_CLASSES = "x,y\n" + "1,a\n2,b\n3,c\n" * 20
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A model with all defaults, and what was said of its training."""
     folder = tmp_path_factory.mktemp("local") / "model"
-    done = deltabar("train", str(PENGUINS), "--target", "species", "--output", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    return folder, ok("train", str(PENGUINS), "--target", "species", "--output", str(folder))
 
 
 @pytest.fixture(scope="module")
