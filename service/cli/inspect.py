@@ -88,8 +88,12 @@ def _verdict(certificate: dict[str, Any]) -> str:
     """Say whether the gradients were right, and how far off the two checks were."""
     checks = {"dot test": certificate["dot_test"], "finite difference": certificate["directional"]}
     right = "right" if all(check["passed"] for check in checks.values()) else "not as they should be"
-    errors = ", ".join(f"{name} off by {check['error']:.1e}" for name, check in checks.items())
+    errors = ", ".join(f"{name} off by {_short(check['error'])}" for name, check in checks.items())
     return f"{right} ({errors})"
+
+
+def _short(error: float | None) -> str:
+    return "more than any number" if error is None else f"{error:.1e}"
 
 
 def _choices(layer: dict[str, Any]) -> str:
