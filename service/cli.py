@@ -22,12 +22,15 @@ EPILOG = """
 - `DELTABAR_DATABASE_URL`: the database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` or, by default, an SQLite file
   in the data folder
 - `DELTABAR_REQUIRE_KEYS`: whether requests need an API key: `true`, `false`, or `auto`, unless the address is loopback
+- `DELTABAR_ADMIN_KEY`: the secret of a key with the scope admin; as a file, `/run/secrets/deltabar_admin_key`, where any
+  setting may lie
 - `DELTABAR_MAX_UPLOAD_BYTES`, `DELTABAR_MAX_BODY_BYTES`, `DELTABAR_MAX_COLUMNS`, `DELTABAR_MAX_ROWS`,
   `DELTABAR_MAX_RECORD_BYTES`, `DELTABAR_MAX_CELL_BYTES`, `DELTABAR_MAX_TABLE_BYTES`, `DELTABAR_MAX_EXPANDED_BYTES`,
   `DELTABAR_MAX_EXPANSION`, `DELTABAR_MAX_PARAMETERS`, `DELTABAR_MAX_PREDICT_ROWS`, `DELTABAR_MAX_EVALUATE_ROWS`: limits
   of what is accepted
 - `DELTABAR_INGEST_PROCESSES`, `DELTABAR_INGEST_MEMORY_BYTES`, `DELTABAR_INGEST_SECONDS`: how many data sets are read at
   a time, and what each may take
+- `DELTABAR_WORKERS`: as the option of `serve`
 - `DELTABAR_THREADS`: how many threads a worker trains with, all cores if 0; with several workers on one machine give
   each its share
 - `DELTABAR_DEVICES`, `DELTABAR_SLOTS`, `DELTABAR_JOB_MEMORY_BYTES`: where a worker trains, how many jobs at a time on
@@ -76,18 +79,22 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]", max=65535, min=0)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers beside the API; 0 where `deltabar worker` runs elsewhere. [default: 1]", min=0, max=64),
+    ] = None,
     data_dir: DataDir = None,
     watch_stdin: Annotated[
         bool, typer.Option("--watch-stdin", help="Stop when standard input ends; for programs that start the service.")
     ] = False,
 ) -> None:
-    """Run the HTTP API and one worker, until Ctrl-C.
+    """Run the HTTP API and its workers, one by default, until Ctrl-C.
 
     The API is described at `/openapi.json`.
 
     Example: `deltabar serve --port 9000 --data-dir /var/lib/deltabar`
     """
-    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    settings = read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     from service import logs, serving
     from service.data_dir import CannotStart, demand_keys, prepare
 

@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db import Database
-from service.keys import any_usable
+from service.keys import any_usable, keep_admin
 from service.settings import Settings
 from service.storage import Storage
 
@@ -48,15 +48,18 @@ def prepare(settings: Settings) -> None:
 
 
 def demand_keys(settings: Settings) -> None:
-    """Raise `CannotStart` where API keys are required and none can be used."""
-    if not settings.keys_required:
+    """Make the key that the settings hold; raise `CannotStart` where keys are required and none can be used."""
+    if not settings.keys_required and settings.admin_key is None:
         return
     database = Database(settings.database_url)
     try:
-        if not any_usable(database):
+        if settings.admin_key is not None:
+            keep_admin(database, settings.admin_key.get_secret_value())
+        if settings.keys_required and not any_usable(database):
             raise CannotStart(
                 f"on {settings.host} every request needs an API key, and there is none, or none that is still good. "
-                "Make one, for the same data: `deltabar keys create --owner NAME`."
+                "Make one, for the same data: `deltabar keys create --owner NAME`; or give one as DELTABAR_ADMIN_KEY, or "
+                "as the file of a secret, /run/secrets/deltabar_admin_key."
             )
     finally:
         database.close()
