@@ -10,7 +10,7 @@ set -- --file docker/Dockerfile --target "$target" --tag "deltabar:$target" --bu
 if command -v docker >/dev/null && docker info >/dev/null 2>&1; then
   exec docker build ${BASE:+--build-arg "BASE=$BASE"} "$@" .
 fi
-command -v podman >/dev/null || { echo "An image needs Docker, or podman: as root, make container-tools" >&2; exit 1; }
+command -v podman >/dev/null || { echo "An image needs Docker, or podman: `make image` installs it" >&2; exit 1; }
 if [ -z "${BASE:-}" ]; then
   BASE=localhost/deltabar-base
   podman image exists $BASE || sh docker/base.sh $BASE
