@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from service.doctor_cli import doctor
 from service.keys_cli import keys
 from service.options import DataDir, fail, read_settings
 
@@ -22,8 +23,8 @@ EPILOG = """
 - `DELTABAR_DATABASE_URL`: the database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` or, by default, an SQLite file
   in the data folder
 - `DELTABAR_REQUIRE_KEYS`: whether requests need an API key: `true`, `false`, or `auto`, unless the address is loopback
-- `DELTABAR_ADMIN_KEY`: the secret of a key with the scope admin; as a file, `/run/secrets/deltabar_admin_key`, where any
-  setting may lie
+- `DELTABAR_ADMIN_KEY`: the secret of a key with the scope admin; better as a file, `/run/secrets/deltabar_admin_key`,
+  and so may any setting be
 - `DELTABAR_MAX_UPLOAD_BYTES`, `DELTABAR_MAX_BODY_BYTES`, `DELTABAR_MAX_COLUMNS`, `DELTABAR_MAX_ROWS`,
   `DELTABAR_MAX_RECORD_BYTES`, `DELTABAR_MAX_CELL_BYTES`, `DELTABAR_MAX_TABLE_BYTES`, `DELTABAR_MAX_EXPANDED_BYTES`,
   `DELTABAR_MAX_EXPANSION`, `DELTABAR_MAX_PARAMETERS`, `DELTABAR_MAX_PREDICT_ROWS`, `DELTABAR_MAX_EVALUATE_ROWS`: limits
@@ -81,7 +82,9 @@ def serve(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Workers beside the API; 0 where `deltabar worker` runs elsewhere. [default: 1]", min=0, max=64),
+        typer.Option(
+            help="Workers beside the API; 0 where `deltabar worker` runs elsewhere. [default: 1]", min=0, max=64
+        ),
     ] = None,
     data_dir: DataDir = None,
     watch_stdin: Annotated[
@@ -97,12 +100,15 @@ def serve(
     settings = read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     from service import logs, serving
     from service.data_dir import CannotStart, demand_keys, prepare
+    from service.doctor import tell
 
     logs.configure(settings.log_format)
     try:
         with serving.listen(settings) as bound:
             prepare(settings)
             demand_keys(settings)
+            if not settings.workers:  # else they tell, who have most to do with it
+                tell(settings)
             from service.app import create_app  # by far the slowest import, of no use when the above has failed
 
             url = serving.url_of(bound)
@@ -137,6 +143,9 @@ def worker(data_dir: DataDir = None) -> None:
         work(settings)
     except CannotStart as error:
         fail(str(error))
+
+
+app.command()(doctor)
 
 
 @app.command()

@@ -55,9 +55,9 @@ def create(
 
 
 def keep_admin(database: Database, secret: str) -> None:
-    """See to it that there is a key with this `secret` and the scope admin, as the settings say; no other is left of it.
+    """See to it that there is a key with this `secret` and the scope admin, as the settings say.
 
-    One that was revoked stays so.
+    What the settings said before is revoked, and what was revoked stays so.
     """
     digest = _digest(secret)
     former = update(ApiKey).where(ApiKey.name == ADMIN_KEY, ApiKey.sha256 != digest, ApiKey.revoked_at.is_(None))

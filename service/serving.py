@@ -124,7 +124,7 @@ class _Server(uvicorn.Server):
 
 
 class Workers:
-    """As many workers as `settings` say, which share the cores; stopped, all at a time, at the end of the `with` block."""
+    """As many workers as `settings` say, which share the cores; stopped at the end of the `with` block."""
 
     def __init__(self, settings: Settings) -> None:
         if settings.workers > 1 and not settings.threads:

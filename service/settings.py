@@ -17,7 +17,7 @@ SECRETS = Path("/run/secrets")
 
 
 class Settings(BaseSettings):
-    """What an operator may choose; read from `DELTABAR_<NAME>`, or the file `deltabar_<name>` of a secret, where not given.
+    """What an operator may choose; where not given, read from `DELTABAR_<NAME>`, or a secret's file `deltabar_<name>`.
 
     Raises `pydantic.ValidationError` for a value that is out of range, and where keys are switched off on an address
     that others can reach.

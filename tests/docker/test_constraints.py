@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, requires
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -28,7 +27,9 @@ def test_what_the_project_asks_for_is_allowed(asked: str):
     requirement = Requirement(asked)
     name = canonicalize_name(requirement.name)
     assert name in PINNED, f"run `make constraints`: {name} is not pinned"
-    assert requirement.specifier.contains(PINNED[name]), f"run `make constraints`: {asked}, and {PINNED[name]} is pinned"
+    assert requirement.specifier.contains(PINNED[name]), (
+        f"run `make constraints`: {asked}, and {PINNED[name]} is pinned"
+    )
 
 
 def test_all_that_these_ask_for_is_there_too():

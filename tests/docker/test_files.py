@@ -1,4 +1,4 @@
-"""Dockerfile, Compose file and Kubernetes manifests: right for those who read them, and nothing open that needn't be."""
+"""Dockerfile, Compose file and manifests: right for those who read them, and nothing open that needn't be."""
 
 from __future__ import annotations
 

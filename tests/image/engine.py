@@ -1,4 +1,4 @@
-"""Docker where its engine runs, else podman: containers as an operator would start them, with as little as they need."""
+"""Docker where its engine runs, else podman: containers as an operator would start them, with little as need be."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Engine:
 
     def __call__(self, *arguments: str, fails: bool = False) -> str:
         """Return what the engine prints; the test fails where the command does, or doesn't although it `fails`."""
-        done = subprocess.run([*self._command, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run(
+            [*self._command, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
         said = f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}"
         assert (done.returncode != 0) == fails, said
         return done.stdout + done.stderr if fails else done.stdout

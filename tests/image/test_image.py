@@ -1,4 +1,4 @@
-"""The image: `make test-image` builds it, and these tests run it with a read-only root, no capabilities, little memory."""
+"""The image that `make test-image` builds, run with a read-only root, no capabilities, and little memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ ENDLESS = 1_000_000
 
 
 def test_it_has_no_root_and_no_rights(container: Container):
-    status = dict(line.split(":\t", 1) for line in container.execute("cat", "/proc/1/status").splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in container.execute("cat", "/proc/1/status").splitlines() if ":\t" in line
+    )
     assert status["Uid"].split() == ["10001"] * 4
     assert status["Gid"].split() == ["10001"] * 4
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
@@ -44,7 +46,9 @@ def test_it_has_no_tools_to_build_with_and_no_secret(container: Container, conta
 
 def test_the_versions_are_those_of_the_constraints(container: Container):
     listing = "from importlib.metadata import distributions as d; print(*{f'{x.name}=={x.version}' for x in d()})"
-    installed = {line.lower().replace("_", "-").replace(".", "-") for line in container.execute("python", "-c", listing).split()}
+    installed = {
+        line.lower().replace("_", "-").replace(".", "-") for line in container.execute("python", "-c", listing).split()
+    }
     pinned = {line.replace(".", "-") for line in Path("docker/constraints.txt").read_text().splitlines()}
     others = {each.partition("==")[0] for each in installed - pinned}
     assert others <= {"deltabar"}
@@ -113,7 +117,8 @@ def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Co
         if len(starts) == 2 and event.kind == "metrics":
             break
     kept = [each.data["epoch"] for each in events if each.kind == "checkpoint"]
-    assert kept and kept[-1] > 10
+    assert kept
+    assert kept[-1] > 10
     assert starts[1]["epoch"] == kept[-1]
     assert events[-1].data["epoch"] > kept[-1]
     assert client.jobs.get(job.id).attempts == 1  # handed back, not failed

@@ -1,0 +1,42 @@
+"""`deltabar doctor`: what `service.doctor` finds, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from service.options import FAILED, DataDir, read_settings
+
+MARKS = {"good": ("✓", typer.colors.GREEN), "absent": ("–", typer.colors.YELLOW), "bad": ("✗", typer.colors.RED)}
+
+
+def doctor(
+    data_dir: DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+) -> None:
+    """Say what the service would run on, and what to install or mend; change nothing.
+
+    Looks at cores, driver, CuPy, each GPU (memory, a kernel, a product and its rate), BLAS, data folder and database.
+    Ends with 1 where the service couldn't do its work.
+
+    Example: `deltabar doctor --json`
+    """
+    settings = read_settings(data_dir=data_dir)
+    from service.doctor import examine, report
+
+    findings = []
+    for finding in examine(settings):
+        findings.append(finding)
+        if not as_json:
+            mark, colour = MARKS[finding.state]
+            typer.secho(f"{mark} {finding.name}: ", fg=colour, nl=False)
+            typer.echo(finding.says)
+            if finding.advice:
+                typer.echo(f"    {finding.advice}")
+    told = report(findings)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    if not told["ok"]:
+        raise typer.Exit(FAILED)
