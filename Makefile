@@ -23,7 +23,7 @@ TARGET ?= cpu
 
 DOMAINS := tests/service/datasets tests/service/jobs tests/service/models
 
-.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest growth serve image test-image constraints clean
+.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest growth serve image test-image docs constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -96,6 +96,9 @@ image: $(VENV)/container-tools ## the image deltabar:cpu, or with TARGET=gpu the
 
 test-image: $(VENV)/installed-test image ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
 	DELTABAR_TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image
+
+docs: $(VENV)/installed-test ## the table of settings in docs/operations.md anew
+	$(BIN)/python -m docs.settings_table
 
 constraints: ## docker/constraints.txt anew: the versions in the image
 	$(PYTHON) docker/constraints.py

@@ -34,8 +34,8 @@ EPILOG = """
 - `DELTABAR_WORKERS`: as the option of `serve`
 - `DELTABAR_THREADS`: how many threads a worker trains with, all cores if 0; with several workers on one machine give
   each its share
-- `DELTABAR_DEVICES`, `DELTABAR_SLOTS`, `DELTABAR_JOB_MEMORY_BYTES`: where a worker trains, how many jobs at a time on
-  each device, and how much memory each may have
+- `DELTABAR_DEVICES`, `DELTABAR_SLOTS`, `DELTABAR_JOB_MEMORY_BYTES`, `DELTABAR_DEVICE_MEMORY_BYTES`: where a worker
+  trains, how many jobs at a time on each device, and how much memory and how much of a GPU's each may have
 - `DELTABAR_CHECKPOINT_SECONDS`, `DELTABAR_STALL_SECONDS`: how often a training's state is kept, and how long it may be
   silent
 - `DELTABAR_LOG_FORMAT`: `text`, `json`, or `auto`: text on a terminal, JSON elsewhere

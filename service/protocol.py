@@ -43,6 +43,7 @@ class Assignment(BaseModel):
         init_from: the folder of the model or checkpoint whose weights to start with.
         device: where jobs are trained that don't name a device.
         memory_bytes: how much memory the job may have; 0 for all there is.
+        device_memory_bytes: how much of a GPU's memory its arrays may have; 0 for all there is.
     """
 
     table: Path
@@ -56,6 +57,7 @@ class Assignment(BaseModel):
     init_from: Path | None = None
     device: str = "cpu"
     memory_bytes: int = 0
+    device_memory_bytes: int = 0
 
     def checkpoint_draft(self, step: int) -> Path:
         """Return the folder to write the checkpoint after `step` steps to."""

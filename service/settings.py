@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     job_memory_bytes: int = Field(
         default=0, ge=0, description="Memory that a process which trains a job may have, in bytes; 0 for all there is"
     )
+    device_memory_bytes: int = Field(
+        default=0, ge=0, description="Memory of a GPU that a job's arrays may have, in bytes; 0 for all there is"
+    )
     checkpoint_seconds: float = Field(
         default=30.0,
         gt=0,

@@ -70,6 +70,7 @@ class Lease:
         checkpoint: what to go on from.
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint.
         ends_at: when its deadline will have passed, if it has one.
+        estimated_bytes: the memory that it was thought to need when it was posted.
     """
 
     job_id: str
@@ -80,6 +81,7 @@ class Lease:
     checkpoint: Checkpoint | None = None
     init_from: str | None = None
     ends_at: float | None = None
+    estimated_bytes: int | None = None
 
     @property
     def folder(self) -> str:
@@ -150,6 +152,7 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
         checkpoint,
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
         None if job.deadline_seconds is None else now + job.deadline_seconds - job.run_seconds,
+        job.estimate["peak_bytes"] if job.estimate else None,
     )
 
 

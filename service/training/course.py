@@ -50,6 +50,7 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
     memory.forget_peak()
     spec = assignment.spec
     backend = backend_for(spec, assignment.device)
+    backend.limit_memory(assignment.device_memory_bytes)
     loss: core.Loss = LOSS.make(spec.loss)
     encoding = None
     if assignment.resume:
