@@ -119,21 +119,21 @@ class _Slot(threading.Thread):
         if lease is None:
             return False
         self._claimed = self._busy = True
-        if lease.attempt > 1:
-            files.sweep(database, self._workplace.storage)
-        try:
-            child = self._children.take(self._device)
-        except OSError as error:  # else the job would wait until its lease has run out
-            self._busy = False
-            queue.hand_back(database, lease, f"its worker could not begin: {error}")
-            raise
-        log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
-        try:
-            with logs.about(job_id=lease.job_id, attempt=lease.attempt):
+        with logs.about(job_id=lease.job_id, attempt=lease.attempt):
+            if lease.attempt > 1:
+                files.sweep(database, self._workplace.storage)
+            try:
+                child = self._children.take(self._device)
+            except OSError as error:  # else the job would wait until its lease has run out
+                self._busy = False
+                queue.hand_back(database, lease, f"its worker could not begin: {error}")
+                raise
+            log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
+            try:
                 Attempt(self._workplace, lease, child, watch, self._stop_event).run()
-        finally:
-            self._busy = False
-            self._children.give_back(child)
+            finally:
+                self._busy = False
+                self._children.give_back(child)
         return True
 
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.context import Context
@@ -55,7 +56,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 def spec(calm: Context) -> dict[str, Any]:
     """The job, long enough."""
     tried = ended(calm, post(calm, upload(calm), **SPEC))
-    seconds = Curve(calm, tried.id).columns()["seconds"]
+    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
     pace = (seconds[-1] - seconds[SPEC["epochs"] // 2]) / (SPEC["epochs"] // 2)
     return SPEC | {"epochs": max(SPEC["epochs"], round(SECONDS / pace))}
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from service.context import Context
@@ -28,7 +29,7 @@ from tests.service.processes import Serving, eventually, processes_on, serving
 from tests.service.test_worker_processes import POLL, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
-ALONE = os.environ.get("DELTABAR_KILLS") == "alone"
+ALONE = os.environ.get("TESTS_KILLS") == "alone"
 PATIENCE = 120.0
 EPOCH_SECONDS = 0.25
 """So long at least that whoever looks for news between two epochs finds some, on a busy machine too."""
@@ -129,7 +130,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 def spec(calm: Context) -> dict[str, Any]:
     """The job, with layers so wide that its epochs are long enough on this machine."""
     tried = ended(calm, post(calm, upload(calm), **SPEC), PATIENCE)
-    seconds = Curve(calm, tried.id).columns()["seconds"]
+    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
     pace = (seconds[-1] - seconds[0]) / (len(seconds) - 1)
     factor = max(1.0, EPOCH_SECONDS / pace) ** 0.5  # the work of a step is that of the weights between the two layers
     layers = [layer | {"units": round(factor * layer["units"])} for layer in SPEC["network"]["layers"]]
@@ -192,7 +193,7 @@ def end_well(context: Context, job: Job, expected: Result) -> None:
 
 
 @pytest.mark.skipif(ALONE, reason="each position is met alone")
-@pytest.mark.parametrize("victim", [Child, Worker, Api] if "DELTABAR_KILLS" in os.environ else [Child])
+@pytest.mark.parametrize("victim", [Child, Worker, Api] if "TESTS_KILLS" in os.environ else [Child])
 def test_a_job_is_killed_at_all_of_its_events(
     tmp_path: Path,
     new_database: NewDatabase,

@@ -40,7 +40,7 @@ class MemoryPool:
         return 1 << 20
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
-        """Bound by hand: the real one, compiled, has no signature to look up."""
+        """Bound by hand: the real one is compiled, and tells its signature in its docstring only."""
         assert (size is None) != (fraction is None), "one of them"
         self.limit = size
 

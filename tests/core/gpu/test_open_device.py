@@ -41,6 +41,7 @@ def test_a_working_gpu_is_used(install: Install, name: str, device: int) -> None
 
 
 def test_the_memory_of_a_gpu_is_limited_through_cupys_pool(install: Install) -> None:
+    assert "set_limit(self, size=None, fraction=None)" in str(cupy.cuda.MemoryPool.set_limit.__doc__)
     module = CupyStandIn()
     install(module)
     backend = get_backend("cupy")
