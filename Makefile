@@ -95,7 +95,7 @@ image: $(VENV)/container-tools ## the image deltabar:cpu, or with TARGET=gpu the
 	sh docker/image.sh $(TARGET)
 
 test-image: $(VENV)/installed-test image ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
-	DELTABAR_TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image
+	TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image
 
 docs: $(VENV)/installed-test ## the table of settings in docs/operations.md anew
 	$(BIN)/python -m docs.settings_table

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import NoneType
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from service.settings import Settings
@@ -37,13 +38,16 @@ def _allowed(field: FieldInfo) -> str:
         if typing.get_origin(kind) is typing.Literal:
             said += [f"`{each}`" for each in typing.get_args(kind)]
         else:
-            said.append({"bool": "`true`, `false`", "SecretStr": "text"}.get(kind.__name__, _NAMES.get(kind, "text")))
+            said.append(_NAMES[kind])
     bounds = [text.format(each) for each in field.metadata for bound, text in BOUNDS.items() if isinstance(each, bound)]
     unit = " characters" if any(isinstance(each, MinLen) for each in field.metadata) else ""
     return ", ".join(said) + (" " + ", ".join(bounds) + unit if bounds else "")
 
 
-_NAMES = {int: "integer", float: "number", str: "text", Path: "path"}
+_NAMES = {
+    **{bool: "`true`, `false`", int: "integer", float: "number"},
+    **{str: "text", SecretStr: "text", Path: "path"},
+}
 
 
 def with_table(text: str) -> str:

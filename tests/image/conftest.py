@@ -14,7 +14,7 @@ from tests.image.engine import Container, Engine, Volume, engine
 @pytest.fixture(scope="session")
 def image() -> str:
     """The image under test, which `make test-image` has built."""
-    name = os.environ.get("DELTABAR_TEST_IMAGE")
+    name = os.environ.get("TEST_IMAGE")
     if not name:
         pytest.skip("no image is built for `make test`: run `make test-image`")
     return name

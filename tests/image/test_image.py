@@ -110,7 +110,7 @@ def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Co
     assert container.state()["State"]["ExitCode"] == 0, container.log()
     container.start()
     assert eventually(lambda: client.jobs.get(job.id).state == "running", 120), container.log()
-    events = []
+    events, starts = [], []
     for event in client.jobs.events(job.id):
         events.append(event)
         starts = [each.data for each in events if each.kind == "state" and each.data["state"] == "running"]

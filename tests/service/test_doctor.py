@@ -158,10 +158,10 @@ def test_gpus_without_cupy(monkeypatch: pytest.MonkeyPatch):
 def test_a_worker_tells_it_with_its_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO, logger="service.doctor"):
         doctor.tell(Settings(data_dir=tmp_path, devices="cpu"))
-    by_name = {record.getMessage().partition(":")[0]: record for record in caplog.records}
+    by_name = {record.getMessage().partition(":")[0]: vars(record) for record in caplog.records}
     assert {"versions", "processor", "driver", "cupy", "storage"} <= set(by_name)
-    assert by_name["processor"].processor["devices"] == ["cpu"]
-    assert by_name["storage"].storage["free_bytes"] > 0
+    assert by_name["processor"]["processor"]["devices"] == ["cpu"]
+    assert by_name["storage"]["storage"]["free_bytes"] > 0
 
 
 def test_the_report_is_bad_with_one_bad_finding():

@@ -72,9 +72,9 @@ def test_the_key_is_there_from_the_start_once(new_database: NewDatabase, tmp_pat
         place = {"data_dir": tmp_path, "host": "0.0.0.0", **given}
         with pytest.raises(CannotStart, match="DELTABAR_ADMIN_KEY"):
             start(**place)
-        for _ in range(2):
-            chosen = start(**place, admin_key=SECRET)
-            assert keys_of(chosen) == [("admin", ["admin"], True)]
+        chosen = start(**place, admin_key=SECRET)
+        start(**place, admin_key=SECRET)
+        assert keys_of(chosen) == [("admin", ["admin"], True)]
         # Another one takes its place, and what the settings don't hold is left alone.
         database = Database(chosen.database_url)
         keys.create(database, owner="ann")
