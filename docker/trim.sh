@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes from the installed packages, whose folder is the argument, what this service never loads: 737 MB become 490.
+# Takes from the installed packages, whose folder is the argument, what this service never loads: 737 MiB become 471.
 # tests/image trains, draws, exports and predicts in the image, so that what it misses shows.
 set -eu
 cd "$1"
