@@ -19,10 +19,11 @@ ON_EVERY_BACKEND := \
 EXAMPLES ?= 300
 MINUTES ?= 5
 DATABASE ?= sqlite
+TARGET ?= cpu
 
 DOMAINS := tests/service/datasets tests/service/jobs tests/service/models
 
-.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve clean
+.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -93,6 +94,18 @@ growth: $(BENCH)/installed ## plot a step's time against batch, width, depth, ne
 serve: $(VENV)/installed ## run the service on 127.0.0.1:8000
 	$(BIN)/deltabar serve
 
+image: $(VENV)/container-tools ## the image deltabar:cpu, or with TARGET=gpu the other; BASE= names the base image
+	sh docker/image.sh $(TARGET)
+
+test-image: $(VENV)/installed-test image ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
+	TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image
+
+docs: $(VENV)/installed-test ## the table of settings in docs/operations.md anew
+	$(BIN)/python -m docs.settings_table
+
+constraints: ## docker/constraints.txt anew: the versions in the image
+	$(PYTHON) docker/constraints.py
+
 clean: ## remove what the other targets made, the environment too
 	rm -rf $(VENV) $(BENCH) .venv-tool demo-output deltabar-data build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find core service tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -123,6 +136,16 @@ $(VENV)/system-packages: | $(BIN)/python
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL_POSTGRES) || { apt-get update && $(INSTALL_POSTGRES); }; }; \
 	then touch $@; \
 	else echo "PostgreSQL is not installed, so the tests that need it are skipped: as root, apt-get install postgresql"; fi
+
+# What stands in for Docker where its engine doesn't run; an image needs one or the other.
+HAS_ENGINE := docker info >/dev/null 2>&1 || { command -v podman && command -v runc && command -v debootstrap && command -v slirp4netns; } >/dev/null
+INSTALL_PODMAN := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends podman runc debootstrap slirp4netns
+
+$(VENV)/container-tools: | $(BIN)/python
+	@if $(HAS_ENGINE); then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL_PODMAN) || { apt-get update && $(INSTALL_PODMAN); }; }; \
+	then touch $@; \
+	else echo "An image needs Docker, or on Debian, as root: apt-get install podman runc debootstrap slirp4netns"; exit 1; fi
 
 $(BENCH)/installed: pyproject.toml | $(BENCH)/bin/python
 	$(BENCH)/bin/python -m pip install --editable '.[bench]' $(PEERS)

@@ -82,6 +82,13 @@ class Backend(ABC):
     def memory(self) -> Memory | None:
         """Return the device's memory figures; None where the device is the host."""
 
+    def limit_memory(self, size: int) -> None:  # noqa: B027 -- the host's memory isn't ours to limit
+        """Let the arrays of this process have up to `size` bytes of the device, beyond which MemoryError is raised.
+
+        Args:
+            size: in bytes; 0 for all that the device has.
+        """
+
     def __repr__(self) -> str:
         return f"<Backend {self.name} {self.dtype}>"
 

@@ -48,6 +48,10 @@ class CupyBackend(Backend):
         """Return what CuPy's pool has handed out, and what the device has free."""
         return Memory(used=self.xp.get_default_memory_pool().used_bytes(), free=self._device.mem_info[0])
 
+    def limit_memory(self, size: int) -> None:
+        """Limit CuPy's pool, from which all arrays come, on this device."""
+        self.xp.get_default_memory_pool().set_limit(size=size)
+
 
 def open_device(device: int, dtype: str) -> CupyBackend:
     """Return GPU number `device` after an allocation, a kernel of ours and a product have worked on it.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
 
 from core import arguments
 
@@ -19,8 +22,52 @@ _chosen: ContextVar[int | None] = ContextVar("_chosen", default=None)
 
 
 def cores() -> int:
-    """Return how many cores this process may use: in a container perhaps fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: in a container perhaps fewer than the machine has.
+
+    A container may be kept to some of the cores, or to a share of the time of all: a quota of 1.5 cores counts as 2.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(there, quota())))
+
+
+@cache
+def quota(groups: Path = Path("/sys/fs/cgroup"), member: Path = Path("/proc/self/cgroup")) -> float:
+    """Return how many cores' time Linux gives to this process's control group, the first time it is asked; inf for all.
+
+    The smallest share of the group and of those above it counts, in either version of control groups
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html, .../cgroup-v1/cgroups.html, .../scheduler/sched-bwc.html).
+
+    Args:
+        groups: where they are mounted; a container may see its own group there, and none of those above.
+        member: the file that says which of them is this process's.
+    """
+    try:
+        lines = member.read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return math.inf
+    least = math.inf
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        group = Path(path.lstrip("/"))
+        for above in (group, *group.parents):
+            least = min(least, _share(groups / controllers / above))
+    return least
+
+
+def _share(group: Path) -> float:
+    """Return how many cores' time the files of a group allow; inf where there are none."""
+    try:
+        share, period = (group / "cpu.max").read_text(encoding="ascii").split()
+    except OSError:
+        try:
+            share, period = (
+                (group / name).read_text(encoding="ascii") for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            )
+        except OSError:
+            return math.inf
+    unlimited = share == "max" or int(share) < 0
+    return math.inf if unlimited else int(share) / int(period)
 
 
 def allowed() -> int:

@@ -28,6 +28,7 @@ PROGRESS_SECONDS = 1.0
 STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
+OUT_OF_MEMORY = "out_of_memory"
 """How long a child that is to stop may write its checkpoint."""
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,7 @@ class Attempt:
                 "start": lease.start,
                 "device": self._child.device,
                 "memory_bytes": self._settings.job_memory_bytes,
+                "device_memory_bytes": self._settings.device_memory_bytes,
                 "about": dict(logs.fields()),
             }
         )
@@ -195,6 +197,8 @@ class Attempt:
                 queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
             case "failed" if data["code"] == "storage_failed":
                 queue.put_back(database, lease, data["code"], data["message"], self._news)
+            case "failed" if data["code"] == OUT_OF_MEMORY:
+                self._fail_for_memory(data["message"])
             case "failed":
                 queue.fail(database, lease, data["code"], data["message"], self._news)
             case "cancel":
@@ -236,7 +240,13 @@ class Attempt:
         limit = self._settings.job_memory_bytes
         if limit and death.number == signal.SIGABRT:  # what libraries do that can't go on without an allocation
             message = f"the job needs more memory than the {limit} bytes that a job may have ({death})"
-            queue.fail(self._database, self._lease, "out_of_memory", message, self._news)
+            self._fail_for_memory(message)
         else:
             message = str(death)
             queue.put_back(self._database, self._lease, "child_died", message, self._news)
+
+    def _fail_for_memory(self, message: str) -> None:
+        """Say what was expected, too: a job that needs far more than that is a mistake of the estimate's."""
+        expected = self._lease.estimated_bytes
+        told = f"{message}; it was estimated to need {expected} bytes" if expected else message
+        queue.fail(self._database, self._lease, OUT_OF_MEMORY, told, self._news)

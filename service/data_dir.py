@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
 from alembic.util import CommandError
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db import Database
-from service.keys import any_usable
+from service.keys import any_usable, keep_admin
 from service.settings import Settings
 from service.storage import Storage
 
@@ -47,16 +52,41 @@ def prepare(settings: Settings) -> None:
         database.close()
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a database stands: its URL without the password, its tables to this version's, and whether a key is good."""
+
+    shown: str
+    tables: Literal["missing", "older", "current", "unknown"]
+    has_key: bool
+
+
+def standing(settings: Settings) -> Standing:
+    """Return how the database stands, and make nothing; raises what the database raises, and ValueError for its URL."""
+    file = make_url(settings.database_url).database or ""
+    if settings.database_url.startswith("sqlite") and not Path(file).is_file():
+        return Standing(settings.database_url, "missing", False)
+    database = Database(settings.database_url)
+    try:
+        tables = database.tables()
+        return Standing(database.shown, tables, tables == "current" and any_usable(database))
+    finally:
+        database.close()
+
+
 def demand_keys(settings: Settings) -> None:
-    """Raise `CannotStart` where API keys are required and none can be used."""
-    if not settings.keys_required:
+    """Make the key that the settings hold; raise `CannotStart` where keys are required and none can be used."""
+    if not settings.keys_required and settings.admin_key is None:
         return
     database = Database(settings.database_url)
     try:
-        if not any_usable(database):
+        if settings.admin_key is not None:
+            keep_admin(database, settings.admin_key.get_secret_value())
+        if settings.keys_required and not any_usable(database):
             raise CannotStart(
                 f"on {settings.host} every request needs an API key, and there is none, or none that is still good. "
-                "Make one, for the same data: `deltabar keys create --owner NAME`."
+                "Make one, for the same data: `deltabar keys create --owner NAME`; or give one as DELTABAR_ADMIN_KEY, "
+                "or as the file of a secret, /run/secrets/deltabar_admin_key."
             )
     finally:
         database.close()

@@ -22,6 +22,8 @@ from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import Session
@@ -113,6 +115,17 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def tables(self) -> Literal["missing", "older", "current", "unknown"]:
+        """Return how the tables stand to this version's, and change nothing; raises SQLAlchemyError."""
+        scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+        with self._reading.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found is None:
+            return "missing"
+        if found == scripts.get_current_head():
+            return "current"
+        return "older" if found in {each.revision for each in scripts.walk_revisions()} else "unknown"
 
     def close(self) -> None:
         """Close every connection."""

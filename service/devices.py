@@ -21,6 +21,18 @@ def slots_of(devices: str, slots: int) -> list[str]:
     return [device for device in found for _ in range(slots)]
 
 
+def driver_version() -> str | None:
+    """Return the newest CUDA that the driver knows, such as "12.9"; None where there is no driver that answers."""
+    number = ctypes.c_int()
+    try:
+        driver = ctypes.CDLL(DRIVER)
+    except OSError:
+        return None
+    if driver.cuDriverGetVersion(ctypes.byref(number)):
+        return None
+    return f"{number.value // 1000}.{number.value % 1000 // 10}"
+
+
 def n_gpus() -> int:
     """Return how many GPUs the driver shows to this process: 0 where there is none, or no driver.
 

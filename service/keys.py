@@ -11,10 +11,12 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from anyio import to_thread
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from service.caller import Caller, Scope
 from service.db import Database
@@ -22,6 +24,8 @@ from service.ids import new_id
 from service.tables import ApiKey
 
 PREFIX = "dbk_"
+ADMIN_KEY = "DELTABAR_ADMIN_KEY"
+"""The name of the key that the settings hold."""
 FRESH_SECONDS = 0.5
 
 
@@ -48,6 +52,20 @@ def create(
     with database.write() as session:
         session.add(key)
     return key, secret
+
+
+def keep_admin(database: Database, secret: str) -> None:
+    """See to it that there is a key with this `secret` and the scope admin, as the settings say.
+
+    What the settings said before is revoked, and what was revoked stays so.
+    """
+    digest = _digest(secret)
+    former = update(ApiKey).where(ApiKey.name == ADMIN_KEY, ApiKey.sha256 != digest, ApiKey.revoked_at.is_(None))
+    with suppress(IntegrityError), database.write() as session:  # another process may have been faster
+        session.execute(former.values(revoked_at=time.time()))
+        if session.scalar(select(ApiKey.id).where(ApiKey.sha256 == digest)) is None:
+            key = ApiKey(id=new_id("key"), owner="admin", name=ADMIN_KEY, sha256=digest, scopes=[Scope.ADMIN])
+            session.add(key)
 
 
 def list_keys(database: Database) -> Sequence[ApiKey]:

@@ -54,6 +54,7 @@ class Assignment(BaseModel):
         start: the id of that model or checkpoint.
         device: where jobs are trained that don't name a device.
         memory_bytes: how much memory the job may have; 0 for all there is.
+        device_memory_bytes: how much of a GPU's memory its arrays may have; 0 for all there is.
         about: what the child's log lines are about.
     """
 
@@ -71,6 +72,7 @@ class Assignment(BaseModel):
     start: str | None = None
     device: str = "cpu"
     memory_bytes: int = 0
+    device_memory_bytes: int = 0
     about: dict[str, str | int] = {}
 
     def checkpoint_draft(self, step: int) -> Path:

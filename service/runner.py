@@ -98,14 +98,17 @@ def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[M
             log.exception("a file can't be read or written")
             yield "failed", {"code": "storage_failed", "message": f"a file can't be read or written: {error}"}
         except MemoryError as error:
-            most = given.get("memory_bytes")
-            limit = f"the {most} bytes that a job may have" if most else "there is"
+            most = [f"{given[name]} bytes of {whose}" for name, whose in _LIMITS.items() if given.get(name)]
+            limit = f"the {' and the '.join(most)} that a job may have" if most else "there is"
             message = f"the job needs more memory than {limit} ({error}); try fewer units, or a smaller batch_size"
             yield "failed", {"code": "out_of_memory", "message": message}
         except Exception as error:
             log.exception("unexpected error in training")
             message = f"the training failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
             yield "failed", {"code": "internal_error", "message": message}
+
+
+_LIMITS = {"memory_bytes": "memory", "device_memory_bytes": "a GPU's memory"}
 
 
 def _free_device_memory() -> None:

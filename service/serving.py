@@ -1,4 +1,4 @@
-"""`deltabar serve`: the web application in this process, and one worker in a process of its own."""
+"""`deltabar serve`: the web application in this process, and each worker in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from core.threads import cores
 from service import standard_input
 from service.data_dir import CannotStart
 from service.settings import Settings
@@ -63,12 +64,12 @@ def url_of(bound: socket.socket) -> str:
 def serve(
     settings: Settings, app: FastAPI, bound: socket.socket, announce: Callable[[], None], watch_stdin: bool = False
 ) -> None:
-    """Serve `app` on `bound`, with a worker beside it, until SIGINT or SIGTERM; returns once both have stopped.
+    """Serve `app` on `bound`, with its workers beside it, until SIGINT or SIGTERM; returns once all have stopped.
 
-    A second signal doesn't wait for open answers, nor for the worker to hand back its job.
+    A second signal doesn't wait for open answers, nor for the workers to hand back their jobs.
 
     Args:
-        settings: given to the worker too.
+        settings: given to the workers too; `workers` is how many there are.
         app: the web application.
         bound: the socket that listens.
         announce: called once the application accepts requests.
@@ -81,19 +82,19 @@ def serve(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUEST_PATIENCE, lifespan="on"
     )
     server = _Server(config, app, announce)
-    worker = WorkerProcess(settings)
+    workers = Workers(settings)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if server.should_exit:
             server.force_exit = True
-            worker.kill()
+            workers.kill()
         server.should_exit = True
 
     handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     if watch_stdin:
         standard_input.at_its_end(lambda: setattr(server, "should_exit", True))
     try:
-        with worker:
+        with workers:
             server.run(sockets=[bound])
     except SystemExit as error:
         raise CannotStart("the application failed to start; its log says why.") from error
@@ -122,8 +123,33 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class Workers:
+    """As many workers as `settings` say, which share the cores; stopped at the end of the `with` block."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.workers > 1 and not settings.threads:
+            settings = settings.model_copy(update={"threads": max(1, cores() // settings.workers)})
+        self._processes = [WorkerProcess(settings) for _ in range(settings.workers)]
+
+    def __enter__(self) -> Workers:
+        for process in self._processes:
+            process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.ask_to_stop()
+        for process in self._processes:
+            process.join()
+
+    def kill(self) -> None:
+        """Kill them without waiting; their jobs go to other workers once the leases have run out."""
+        for process in self._processes:
+            process.kill()
+
+
 class WorkerProcess:
-    """One `python -m service.worker`, started again when it dies; stopped at the end of the `with` block.
+    """One `python -m service.worker`, started again when it dies, until it is asked to stop.
 
     It has a session of its own, so that Ctrl-C reaches only this process, which then stops it in order. It also stops
     when its standard input ends, as happens when this process is killed.
@@ -137,15 +163,19 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._supervise, name="worker-supervisor")
 
-    def __enter__(self) -> WorkerProcess:
+    def start(self) -> None:
+        """Start it, and see to it that it runs."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def ask_to_stop(self) -> None:
+        """Let it hand back its job and end; nothing starts it again."""
         with self._lock:
             self._stopping.set()
             if self._process is not None:
                 self._process.terminate()
+
+    def join(self) -> None:
+        """Wait until it has ended, by force where it doesn't go."""
         self._thread.join(WORKER_PATIENCE)
         if self._thread.is_alive():
             log.warning("the worker did not stop within %.0f s and is killed", WORKER_PATIENCE)
@@ -153,7 +183,7 @@ class WorkerProcess:
             self._thread.join()
 
     def kill(self) -> None:
-        """Kill the worker without waiting; its job goes to the next worker once the lease has run out."""
+        """Kill it without waiting."""
         if self._process is not None:
             self._process.kill()
 

@@ -1,4 +1,4 @@
-"""Settings: every one has a default, a unit, and an environment variable `DELTABAR_…`."""
+"""Settings: every one has a default, a unit, and an environment variable `DELTABAR_…`, or a file for a secret."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.logs import Format
 
 MIB = 2**20
+SECRETS = Path("/run/secrets")
+"""Where Docker, Compose and podman put secrets; a setting may lie there as a file, `deltabar_database_url`."""
 
 
 class Settings(BaseSettings):
-    """What an operator may choose; read from `DELTABAR_<NAME>` where not given.
+    """What an operator may choose; where not given, read from `DELTABAR_<NAME>`, or a secret's file `deltabar_<name>`.
 
     Raises `pydantic.ValidationError` for a value that is out of range, and where keys are switched off on an address
     that others can reach.
@@ -24,7 +26,9 @@ class Settings(BaseSettings):
     9000
     """
 
-    model_config = SettingsConfigDict(env_prefix="DELTABAR_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DELTABAR_", extra="forbid", frozen=True, secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
     data_dir: Path = Field(default=Path("deltabar-data"), description="Folder of all files, and of the SQLite database")
     database_url: str = Field(
@@ -37,6 +41,14 @@ class Settings(BaseSettings):
 
     require_keys: bool | Literal["auto"] = Field(
         default="auto", description="Whether requests need an API key; auto: unless the address is loopback"
+    )
+    admin_key: SecretStr | None = Field(
+        default=None,
+        exclude=True,  # nobody but `deltabar serve` needs it
+        min_length=32,
+        max_length=256,
+        description="Secret of an API key with the scope admin, which is there from the start; best given as the file "
+        "/run/secrets/deltabar_admin_key",
     )
     log_format: Format = Field(default="auto", description="text, json, or auto: text on a terminal, JSON elsewhere")
 
@@ -65,8 +77,13 @@ class Settings(BaseSettings):
 
     max_parameters: int = Field(default=100_000_000, ge=1, description="Most weights and biases in a network")
 
+    workers: int = Field(
+        default=1, ge=0, le=64, description="Workers beside the API of `deltabar serve`; 0 where others run elsewhere"
+    )
     threads: int = Field(
-        default=0, ge=0, description="Threads of a worker, divided among its slots; 0 for all cores it may use"
+        default=0,
+        ge=0,
+        description="Threads of a worker, divided among its slots; 0 for all cores it may use, or its share of them",
     )
     devices: str = Field(
         default="auto",
@@ -77,6 +94,9 @@ class Settings(BaseSettings):
     slots: int = Field(default=1, ge=1, le=256, description="Jobs that a worker trains at a time on each device")
     job_memory_bytes: int = Field(
         default=0, ge=0, description="Memory that a process which trains a job may have, in bytes; 0 for all there is"
+    )
+    device_memory_bytes: int = Field(
+        default=0, ge=0, description="Memory of a GPU that a job's arrays may have, in bytes; 0 for all there is"
     )
     checkpoint_seconds: float = Field(
         default=30.0,

@@ -14,7 +14,7 @@ import typer
 COMMANDS = (
     *("train", "predict", "inspect", "export"),
     *("datasets", "jobs", "models"),
-    *("serve", "worker", "keys", "demo", "version"),
+    *("serve", "worker", "keys", "doctor", "demo", "version"),
 )
 """The modules of this package that have commands, in the order of the help; each has them in a Typer app, `app`."""
 
@@ -32,16 +32,19 @@ fish: `deltabar --install-completion`.
 - `DELTABAR_DATABASE_URL`: the database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` or, by default, an SQLite file
   in the data folder
 - `DELTABAR_REQUIRE_KEYS`: whether requests need an API key: `true`, `false`, or `auto`, unless the address is loopback
+- `DELTABAR_ADMIN_KEY`: the secret of a key with the scope admin; better as a file, `/run/secrets/deltabar_admin_key`,
+  and so may any setting be
 - `DELTABAR_MAX_UPLOAD_BYTES`, `DELTABAR_MAX_BODY_BYTES`, `DELTABAR_MAX_COLUMNS`, `DELTABAR_MAX_ROWS`,
   `DELTABAR_MAX_RECORD_BYTES`, `DELTABAR_MAX_CELL_BYTES`, `DELTABAR_MAX_TABLE_BYTES`, `DELTABAR_MAX_EXPANDED_BYTES`,
   `DELTABAR_MAX_EXPANSION`, `DELTABAR_MAX_PARAMETERS`, `DELTABAR_MAX_PREDICT_ROWS`, `DELTABAR_MAX_EVALUATE_ROWS`: limits
   of what is accepted
 - `DELTABAR_INGEST_PROCESSES`, `DELTABAR_INGEST_MEMORY_BYTES`, `DELTABAR_INGEST_SECONDS`: how many data sets are read at
   a time, and what each may take
+- `DELTABAR_WORKERS`: as the option of `serve`
 - `DELTABAR_THREADS`: how many threads a worker trains with, all cores if 0; with several workers on one machine give
   each its share
-- `DELTABAR_DEVICES`, `DELTABAR_SLOTS`, `DELTABAR_JOB_MEMORY_BYTES`: where a worker trains, how many jobs at a time on
-  each device, and how much memory each may have
+- `DELTABAR_DEVICES`, `DELTABAR_SLOTS`, `DELTABAR_JOB_MEMORY_BYTES`, `DELTABAR_DEVICE_MEMORY_BYTES`: where a worker
+  trains, how many jobs at a time on each device, and how much memory and how much of a GPU's each may have
 - `DELTABAR_CHECKPOINT_SECONDS`, `DELTABAR_STALL_SECONDS`: how often a training's state is kept, and how long it may be
   silent
 - `DELTABAR_LOG_FORMAT`: `text`, `json`, or `auto`: text on a terminal, JSON elsewhere

@@ -84,12 +84,12 @@ def read_settings(**chosen: object) -> Settings:
     """Return the settings, from options first, then from the environment; ends the program when one is wrong."""
     from pydantic import ValidationError
 
-    from service.settings import Settings
+    from service.settings import SECRETS, Settings
 
     given = {name: value for name, value in chosen.items() if value is not None}
     known = {f"DELTABAR_{name.upper()}" for name in Settings.model_fields}
-    given_by_environment = {name for name in os.environ if name.startswith("DELTABAR_")} - OF_CLIENTS
-    unknown = sorted(given_by_environment - known)
+    named = [*os.environ, *(path.name.upper() for path in SECRETS.glob("deltabar_*"))]
+    unknown = sorted({name for name in named if name.startswith("DELTABAR_")} - OF_CLIENTS - known)
     if unknown:
         fail(f"{unknown[0]} is not a setting. Settings: {', '.join(sorted(known))}.", WRONG_ARGUMENTS)
     try:
@@ -99,7 +99,8 @@ def read_settings(**chosen: object) -> Settings:
         for item in error.errors():
             name = str(item["loc"][0])
             where = f"--{name.replace('_', '-')}" if name in given else f"DELTABAR_{name.upper()}"
-            lines.append(f"{where} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+            shown = "" if name == "admin_key" else f" = {item['input']!r}"
+            lines.append(f"{where}{shown}: {item['msg'].removeprefix('Value error, ')}")
         fail("\n".join(lines), WRONG_ARGUMENTS)
 
 

@@ -24,26 +24,35 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]", max=65535, min=0)
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Workers beside the API; 0 where `deltabar worker` runs elsewhere. [default: 1]", min=0, max=64
+        ),
+    ] = None,
     data_dir: DataDir = None,
     watch_stdin: Annotated[
         bool, typer.Option("--watch-stdin", help="Stop when standard input ends; for programs that start the service.")
     ] = False,
 ) -> None:
-    """Run the HTTP API and one worker, until Ctrl-C.
+    """Run the HTTP API and its workers, one by default, until Ctrl-C.
 
     The API is described at `/openapi.json`.
 
     Example: `deltabar serve --port 9000 --data-dir /var/lib/deltabar`
     """
-    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    settings = read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     from service import logs, serving
     from service.data_dir import CannotStart, demand_keys, prepare
+    from service.doctor import tell
 
     logs.configure(settings.log_format)
     try:
         with serving.listen(settings) as bound:
             prepare(settings)
             demand_keys(settings)
+            if not settings.workers:  # else they tell, who have most to do with it
+                tell(settings)
             from service.app import create_app  # by far the slowest import, of no use when the above has failed
 
             url = serving.url_of(bound)

@@ -74,6 +74,7 @@ class Lease:
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint.
         start: the id of that model or checkpoint.
         ends_at: when its deadline will have passed, if it has one.
+        estimated_bytes: the memory that it was thought to need when it was posted.
     """
 
     job_id: str
@@ -86,6 +87,7 @@ class Lease:
     init_from: str | None = None
     start: str | None = None
     ends_at: float | None = None
+    estimated_bytes: int | None = None
 
     @property
     def folder(self) -> str:
@@ -159,6 +161,7 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
         job.init_from,
         None if job.deadline_seconds is None else now + job.deadline_seconds - job.run_seconds,
+        job.estimate["peak_bytes"] if job.estimate else None,
     )
 
 

@@ -52,6 +52,7 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
     memory.forget_peak()
     spec = assignment.spec
     backend = backend_for(spec, assignment.device)
+    backend.limit_memory(assignment.device_memory_bytes)
     loss: core.Loss = LOSS.make(spec.loss)
     table = tables.read(assignment.table, assignment.format)
     samples = samples_of(assignment, table, loss, _known_encoding(assignment, loss))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import core
-from core.threads import VARIABLES, allowed, cores, environment
+from core.threads import VARIABLES, allowed, cores, environment, quota
 
 
 def of_blas() -> set[int]:
@@ -93,3 +94,42 @@ def test_the_rest_of_the_environment_stays():
 def test_a_count_below_1_is_refused(count: Any):
     with pytest.raises(ValueError, match=r"count: .* is not allowed; it must be an integer ≥ 1"), core.threads(count):
         pass
+
+
+def _version_1(group: str, share: int) -> dict[str, str]:
+    return {f"{group}/cpu.cfs_quota_us": f"{share}\n", f"{group}/cpu.cfs_period_us": "100000\n"}
+
+
+@pytest.mark.parametrize(
+    ("member", "files", "expected"),
+    [
+        ("0::/", {"cpu.max": "150000 100000\n"}, 1.5),  # version 2, in a container that sees its own group as the root
+        ("0::/a/b", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "400000 100000\n", "cpu.max": "max 100000"}, 4.0),
+        ("0::/a/b", {"a/b/cpu.max": "50000 100000\n", "a/cpu.max": "400000 100000\n"}, 0.5),
+        ("0::/../other", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/", {}, np.inf),
+        # Version 1; a container may see its own group as the root, while its name is that outside.
+        ("4:memory:/a\n3:cpu,cpuacct:/a\n", _version_1("cpu,cpuacct/a", 300_000), 3.0),
+        ("4:memory:/a\n3:cpu:/docker/0123\n0::/\n", _version_1("cpu", 250_000), 2.5),
+        ("3:cpu:/\n", _version_1("cpu", -1), np.inf),
+        ("4:cpuset:/a\n", _version_1("cpuset/a", 100_000), np.inf),
+    ],
+)
+def test_the_quota_of_a_container(tmp_path: Path, member: str, files: dict[str, str], expected: float):
+    groups, membership = tmp_path / "groups", tmp_path / "cgroup"
+    membership.write_text(member)
+    for name, text in files.items():
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(text)
+    assert quota(groups, membership) == expected
+
+
+def test_another_system_has_no_quota(tmp_path: Path):
+    assert quota(tmp_path, tmp_path / "none") == np.inf
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.25, 1), (1.0, 1), (1.5, 2), (np.inf, 8), (64.0, 8)])
+def test_a_quota_rounds_up_and_never_adds_cores(monkeypatch: pytest.MonkeyPatch, share: float, expected: int):
+    monkeypatch.setattr(sys.modules["core.threads"], "quota", lambda: share)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert cores() == expected

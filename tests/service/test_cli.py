@@ -15,6 +15,7 @@ from rich.console import Console
 from sqlalchemy import text
 
 import core
+from core.threads import cores
 from service.client import Client
 from service.data_dir import prepare
 from service.db import Database
@@ -150,7 +151,7 @@ def test_it_stops_while_a_job_trains_and_streams_are_open_and_the_job_goes_on_la
 def test_a_worker_that_dies_is_started_again_and_none_outlives_the_service(tmp_path: Path):
     with serving(tmp_path) as running, Client(running.url) as client:
         dataset = client.datasets.upload(PENGUINS)
-        workers = {pid for pid in processes_on(running.data_dir) if b"service.worker" in command_of(pid)}
+        workers = workers_on(running.data_dir)
         assert len(workers) == 1
         os.kill(workers.pop(), signal.SIGKILL)
         job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
@@ -160,13 +161,31 @@ def test_a_worker_that_dies_is_started_again_and_none_outlives_the_service(tmp_p
         assert eventually(lambda: not processes_on(running.data_dir))
 
 
+@linux_only
+def test_it_serves_without_a_worker_and_with_two(tmp_path: Path):
+    with serving(tmp_path, "--workers", "0") as running, Client(running.url) as client:
+        dataset = client.datasets.upload(PENGUINS)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1)
+        assert not workers_on(running.data_dir)
+        assert client.jobs.get(job.id).state == "queued"
+        assert "processor" in running.log.read_text()  # what a worker would have told
+        assert running.stop() == 0
+    with serving(tmp_path, "--workers", "2") as running, Client(running.url) as client:
+        assert client.jobs.wait(job.id, timeout=60).state == "succeeded"
+        assert eventually(lambda: len(workers_on(running.data_dir)) == 2)
+        threads = {environment_of(pid)["DELTABAR_THREADS"] for pid in workers_on(running.data_dir)}
+        assert threads == {str(max(1, cores() // 2))}
+        assert running.stop() == 0
+        assert processes_on(running.data_dir) == set()
+
+
 def test_a_worker_of_its_own_stops_at_ctrl_c(tmp_path: Path):
     process = subprocess.Popen(
         [*COMMAND, "worker", "--data-dir", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stderr is not None
     with process.stderr as log:
-        assert "waiting for jobs" in log.readline()
+        assert any("waiting for jobs" in line for line in log)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert "Traceback" not in log.read()
@@ -242,6 +261,15 @@ def test_the_demo_stops_the_service_however_it_ends(number: int, tmp_path: Path)
     assert eventually(lambda: not processes_on(tmp_path))
     if number != signal.SIGKILL:
         assert not list(tmp_path.glob("deltabar-demo-*"))
+
+
+def workers_on(data_dir: Path) -> set[int]:
+    return {pid for pid in processes_on(data_dir) if b"service.worker" in command_of(pid)}
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def command_of(pid: int) -> bytes:

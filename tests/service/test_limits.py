@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def test_a_job_that_needs_more_memory_than_it_may_have_fails_without_another_att
     code, attempts, message = error_of(context, dataset, **wide)
     assert (code, attempts) == ("out_of_memory", 1)
     assert str(700 * MIB) in message
+    assert re.search(r"it was estimated to need \d{10} bytes$", message)
     assert ended(context, post(context, dataset, epochs=1)).state == "succeeded"
 
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 import pytest
 
 import core
+from core.backend import NumpyBackend
 from service import runner, tables
 from service.datasets.encoding import Encoding
 from service.datasets.readers import read_table
@@ -386,6 +387,26 @@ def test_whatever_ends_a_training_becomes_a_message(
     assert began == ("log", {"message": "began"})
     assert (kind, data["code"]) == ("failed", code)
     assert said in data["message"]
+
+
+def test_out_of_memory_on_a_gpu_names_the_limit(assign: Make, monkeypatch: pytest.MonkeyPatch):
+    """The limit reaches the backend before anything is allocated on it."""
+    limits: list[int] = []
+
+    class Small(NumpyBackend):
+        def limit_memory(self, size: int) -> None:
+            limits.append(size)
+
+        def for_training(self) -> NoReturn:
+            raise MemoryError("Out of memory allocating 9,000 bytes (limit set to: 1,000 bytes)")
+
+    monkeypatch.setattr(course, "backend_for", lambda *_: Small())
+    given = assign().model_dump(mode="json")
+    *_, (kind, data) = runner.messages_of(given | {"device_memory_bytes": 1000}, Wish(), Tables())
+    assert limits == [1000]
+    assert (kind, data["code"]) == ("failed", "out_of_memory")
+    assert "1000 bytes of a GPU's memory" in data["message"]
+    assert "9,000" in data["message"]
 
 
 def test_a_stop_ends_a_training_between_two_steps(assign: Make):

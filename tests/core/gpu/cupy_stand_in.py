@@ -34,8 +34,15 @@ class Device:
 class MemoryPool:
     """`cupy.get_default_memory_pool()`."""
 
+    limit = 0
+
     def used_bytes(self) -> int:
         return 1 << 20
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        """Bound by hand: the real one is compiled, and tells its signature in its docstring only."""
+        assert (size is None) != (fraction is None), "one of them"
+        self.limit = size
 
 
 class CupyStandIn:
@@ -49,7 +56,7 @@ class CupyStandIn:
     ndarray = StandInArray
 
     def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1) -> None:
-        self._execute = execute
+        self._execute, self._pool = execute, MemoryPool()
         self.cuda = SimpleNamespace(Device=Device, runtime=SimpleNamespace(getDeviceCount=lambda: devices))
 
     def RawModule(self, *, code: str, options: tuple[str, ...] = ()) -> RawModule:
@@ -58,7 +65,7 @@ class CupyStandIn:
         return RawModule(self._execute, code)
 
     def get_default_memory_pool(self) -> MemoryPool:
-        return MemoryPool()
+        return self._pool
 
     def asarray(self, *args: Any, **options: Any) -> StandInArray:
         given = inspect.signature(cupy.asarray).bind(*args, **options).arguments

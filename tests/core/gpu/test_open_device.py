@@ -40,6 +40,16 @@ def test_a_working_gpu_is_used(install: Install, name: str, device: int) -> None
     assert (backend.name, backend.dtype) == (f"cupy:{device}", np.float64)
 
 
+def test_the_memory_of_a_gpu_is_limited_through_cupys_pool(install: Install) -> None:
+    assert "set_limit(self, size=None, fraction=None)" in str(cupy.cuda.MemoryPool.set_limit.__doc__)
+    module = CupyStandIn()
+    install(module)
+    backend = get_backend("cupy")
+    for size in (1 << 30, 0):
+        backend.limit_memory(size)
+        assert module.get_default_memory_pool().limit == size
+
+
 class BrokenCompiler(CupyStandIn):
     def RawModule(self, **_options: Any) -> NoReturn:
         raise OSError("libnvrtc.so.12: cannot open shared object file")
