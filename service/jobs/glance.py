@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+import numpy as np
+from sqlalchemy import null, select
 
 from service.context import Context
+from service.jobs.epochs import unpack
 from service.tables import Event, Job
 
 POINTS = 48
+FEW = 12
+"""Events up to which the epochs within them are looked at: a short job tells all of its epochs in a few."""
 
 
 @dataclass
@@ -38,12 +43,23 @@ def glances(context: Context, job_ids: Iterable[str]) -> dict[str, Glance]:
             # The sequence has no gaps, so that a few of its numbers are a few of the events.
             places = {1 + round(i * (last_event - 1) / (POINTS - 1)) for i in range(POINTS)}
             places |= set(range(max(1, last_event - 3), last_event + 1))  # of the last ones some tell of other things
-            query = select(Event.data).where(
+            query = select(Event.data, Event.epochs if last_event <= FEW else null()).where(
                 Event.job_id == job_id, Event.sequence.in_(places), Event.kind == "metrics"
             )
             glance = found[job_id] = Glance()
-            for data in session.scalars(query.order_by(Event.sequence)):
-                glance.losses.append(data.get("loss"))
-                glance.validation_losses.append(data.get("validation_loss"))
+            for data, packed in session.execute(query.order_by(Event.sequence)):
+                told = _some(packed) if packed else [data]
+                glance.losses += [epoch.get("loss") for epoch in told]
+                glance.validation_losses += [epoch.get("validation_loss") for epoch in told]
                 glance.last = data
     return found
+
+
+def _some(packed: bytes) -> list[dict[str, float | None]]:
+    """Return a few of the epochs that an event stands for."""
+    names, numbers = unpack(packed)
+    places = np.unique(np.linspace(0, len(numbers) - 1, POINTS).astype(int))
+    return [
+        {name: None if math.isnan(value) else value for name, value in zip(names, row, strict=True)}
+        for row in numbers[places].tolist()
+    ]

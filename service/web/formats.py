@@ -18,9 +18,8 @@ def number(value: float | None, digits: int = 4) -> str:
     if value is None:
         return MISSING
     if isinstance(value, int):
-        return f"{value:,}"
-    text = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else text
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def duration(seconds: float | None) -> str:

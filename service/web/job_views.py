@@ -115,7 +115,11 @@ def request_of(job: Job) -> str:
     """Return the body of the POST that makes this job once more, with every choice written out, as JSON."""
     told = {"dataset_id": job.dataset_id, **job.spec.model_dump(mode="json")}
     told |= {name: getattr(job, name) for name in ("init_from", "priority", "deadline_seconds", "max_attempts")}
-    return json.dumps({name: told[name] for name in JobRequest.model_fields}, indent=2, ensure_ascii=False)
+    return json.dumps(
+        {name: told[name] for name in dict.fromkeys(("dataset_id", "target", *JobRequest.model_fields))},
+        indent=2,
+        ensure_ascii=False,
+    )
 
 
 def _again(job: Job) -> dict[str, str]:

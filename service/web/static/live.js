@@ -21,9 +21,13 @@ export function patch(old, fresh) {
 }
 
 function rows(old, fresh) {
+  if (![...old.children, ...fresh.children].every((row) => row.id)) {
+    replace(old, fresh);
+    return;
+  }
   const known = new Map([...old.children].map((row) => [row.id, row]));
   for (const row of [...fresh.children]) {
-    const before = row.id && known.get(row.id);
+    const before = known.get(row.id);
     if (before && before.isEqualNode(row)) old.append(before);
     else if (before) (old.append(before), replace(before, row));
     else old.append(row);

@@ -10,24 +10,24 @@ export function written(value, digits = 6) {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text = size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }
 
 /**
  * Return the figure of a matrix.
  *
  * `label` names it, `data` are its rows, `result` says whether it is what the step computes, `says(i, j)` tells of a
- * number in words, `key` is the name by which other matrices find the same place in it, `flip` whether the place (i, j)
+ * number in words, `scale` holds numbers that the colours are to be compared with, `key` is the name by which other matrices find the same place in it, `flip` whether the place (i, j)
  * is (j, i) there.
  */
-export function matrix({ label, data, shape, says, result = false, key = null, flip = false, columns = null }) {
+export function matrix({ label, data, shape, says, result = false, key = null, flip = false, columns = null, scale = [] }) {
   const rows = data.length, width = data[0]?.length ?? 0;
-  const largest = Math.max(0, ...data.flat().filter((value) => value !== null).map(Math.abs));
+  const largest = Math.max(0, ...[...data.flat(), ...scale].filter((value) => value !== null).map(Math.abs));
   const dense = width > WIDE || rows > HIGH;
   const figure = document.createElement("figure");
   figure.className = `term${result ? " result" : ""}`;
   figure.append(element("div", "label", label));
-  const table = element("table", `matrix-table${dense ? " dense" : ""}`);
+  const table = element("table", `matrix-table${dense ? " dense" : width <= 4 && rows <= 8 ? " roomy" : ""}`);
   table.setAttribute("aria-label", `${label}, ${shape ?? `${rows} × ${width}`}`);
   if (key) table.dataset.key = key;
   const body = document.createElement("tbody");

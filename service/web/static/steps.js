@@ -88,16 +88,17 @@ export function steps(trace) {
     }
     for (const [name, whole] of Object.entries(layer.theta_bar)) {
       const letter = { weight: "Θ̄", bias: "b̄" }[name] ?? `adjoint of ${name}`, isWeight = name === "weight" && layer.z;
+      const parts = layer.theta_bar_of_samples[name], scale = [whole, parts].flat(Infinity); // one for all of them
       const two = (array) => (Array.isArray(array[0]) ? array : asRow(array));
       found.push({
         place: l, quantity: letter, way: "backward", sum: true, title: isWeight ? `Θ̄ = z̄ᵀ ${belowName(l)}` : name === "bias" && layer.z ? "b̄ = Σ z̄" : letter,
         says: `The sum of what the ${m} sample${m > 1 ? "s" : ""} give${m > 1 ? "" : "s"}; the 1/m came in at the top, so nothing is averaged again.`,
         draw: () => [
-          matrix({ label: letter, data: two(whole), result: true, key: "sum" }),
+          matrix({ label: letter, data: two(whole), result: true, key: "sum", scale }),
           ...(isWeight ? [sign("="), matrix({ label: "z̄ᵀ", data: transposed(layer.z_bar) }), sign("·"), matrix({ label: belowName(l), data: below(l) })] : []),
           sign("="),
-          ...layer.theta_bar_of_samples[name].flatMap((part, k) => [
-            ...(k ? [sign("+")] : []), matrix({ label: `of sample ${k + 1}`, data: two(part), key: "sum", says: (i, j) => `sample ${k + 1} of row ${trace.rows[k]}: ${written(two(part)[i][j], 12)}, with 1/m in it` }),
+          ...parts.flatMap((part, k) => [
+            ...(k ? [sign("+")] : []), matrix({ label: `of sample ${k + 1}`, data: two(part), key: "sum", scale, says: (i, j) => `sample ${k + 1} of row ${trace.rows[k]}: ${written(two(part)[i][j], 12)}, with 1/m in it` }),
           ]),
         ],
       });
