@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from service.caller import Scope
 from service.context import Context
@@ -19,6 +19,7 @@ from service.jobs.states import ENDED
 from service.models import service as models
 from service.problems import Problem
 
+Thing = TypeVar("Thing")
 GONE = "a deleted data set"
 EVENTS_SHOWN, CHECKPOINTS_SHOWN = 30, 5
 _NOT_OF_THE_CARD = {"object", "id", "owner", "job_id", "dataset_id", "created_at"}
@@ -84,8 +85,8 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
     last_event = events.last(context, job_id)  # first, so that nothing is missed that comes while the rest is read
     job = jobs.get_job(context, job_id)
     [row] = _rows(context, [job])
-    model = _found(lambda: models.get_model(context, job.model_id)) if job.model_id else None
-    dataset = _found(lambda: datasets.get_dataset(context, job.dataset_id))
+    model = _found(models.get_model, context, job.model_id)
+    dataset = _found(datasets.get_dataset, context, job.dataset_id)
     checkpoints, _ = jobs.list_checkpoints(context, job_id, CHECKPOINTS_SHOWN, None)
     return {
         "row": row,
@@ -102,9 +103,10 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
     }
 
 
-def _found(get: Any) -> Any:
+def _found(get: Callable[[Context, str], Thing], context: Context, identifier: str | None) -> Thing | None:
+    """Return the thing; None where there is none any more."""
     try:
-        return get()
+        return get(context, identifier) if identifier else None
     except Problem as problem:
         if problem.status != 404:
             raise

@@ -3,9 +3,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
 
 from service.client import Client
 from service.jobs.schemas import Job
@@ -15,7 +16,7 @@ PATIENCE = 60_000.0
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TELL = """
 window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+document.addEventListener("securitypolicyviolation", (broken) => violations.push(broken.violatedDirective));
 """
 
 
@@ -25,10 +26,10 @@ def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        # Its sandbox needs what containers, and root, don't have; it sees no pages but ours.
-        with playwright.chromium.launch(executable_path=path, args=["--no-sandbox"]) as browser:
-            yield browser
+    # Its sandbox needs what containers, and root, don't have; it sees no pages but ours.
+    options: dict[str, Any] = {"executable_path": path, "args": ["--no-sandbox"]}
+    with sync_playwright() as playwright, playwright.chromium.launch(**options) as browser:
+        yield browser
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Opened:
         page = context.new_page()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("dialog", lambda dialog: (self.faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dialog)
         page.on("request", lambda request: self._request(request.url, url or self.url))
         page.goto(path)
         return page
@@ -69,6 +70,10 @@ class Opened:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(part in message.text for part in self.expected):
             self.faults.append(f"console {message.type}: {message.text}")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _request(self, asked: str, url: str) -> None:
         if not asked.startswith((url, "data:", "blob:")):

@@ -34,9 +34,8 @@ class Proxy(socketserver.ThreadingTCPServer):
 class _Connection(socketserver.BaseRequestHandler):
     """One connection of the browser's, until one of the two ends it or the proxy is cut."""
 
-    server: Proxy
-
     def handle(self) -> None:
+        assert isinstance(self.server, Proxy)
         if self.server.down.is_set():
             return
         with socket.create_connection(("127.0.0.1", self.server.port)) as far, contextlib.suppress(OSError):

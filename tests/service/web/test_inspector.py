@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import core
+from core.trace import Trace
 from service.jobs.schemas import Job
 from service.models.predictor import load
 from service.traces.example import example
@@ -43,7 +44,7 @@ def walk(page: Page) -> dict[str, list[list[float]]]:
         page.keyboard.press("ArrowRight")
 
 
-def expected(trace: core.trace.Trace) -> dict[str, np.ndarray]:
+def expected(trace: Trace) -> dict[str, np.ndarray]:
     told: dict[str, np.ndarray] = {"x x": trace.x, "J J": trace.values[:, None], "x̄ x": trace.x_bar}
     for place, layer in enumerate(trace.layers):
         told[f"a {place}"] = layer.a
@@ -57,7 +58,7 @@ def expected(trace: core.trace.Trace) -> dict[str, np.ndarray]:
     return told
 
 
-def assert_shown(shown: dict[str, list[list[float]]], trace: core.trace.Trace) -> None:
+def assert_shown(shown: dict[str, list[list[float]]], trace: Trace) -> None:
     wanted = expected(trace)
     assert set(wanted) == set(shown)
     for step, numbers in wanted.items():
