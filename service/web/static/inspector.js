@@ -34,7 +34,7 @@ function begin(all) {
     }
     const drawn = step.draw(chosen());
     picture = step.layer && trace.curves[step.layer.activation] ? slope(step.layer, trace.curves[step.layer.activation]) : null;
-    equation.replaceChildren(...drawn, ...(picture && chosen() === "elementwise" ? [picture.figure] : []));
+    equation.replaceChildren(...paired(drawn), ...(picture && chosen() === "elementwise" ? [picture.figure] : []));
     picture?.show(0, 0);
     buttons.forEach((button, i) => {
       button.setAttribute("aria-pressed", String(i === at));
@@ -64,6 +64,18 @@ function begin(all) {
     document.querySelector(".stage").scrollIntoView({ behavior: "smooth" });
   });
   go(0);
+}
+
+/** Keep each sign with what follows it, also where a line breaks. */
+function paired(drawn) {
+  return drawn.flatMap((each, i) => {
+    if (each.classList.contains("sign")) {
+      const pair = element("div", "pair");
+      pair.append(each, drawn[i + 1]);
+      return [pair];
+    }
+    return drawn[i - 1]?.classList.contains("sign") ? [] : [each];
+  });
 }
 
 /** Draw the network from left to right; return the button of each step. */

@@ -96,7 +96,7 @@ export function steps(trace) {
         draw: () => [
           matrix({ label: letter, data: two(whole), result: true, key: "sum", scale }),
           ...(isWeight ? [sign("="), matrix({ label: "z̄ᵀ", data: transposed(layer.z_bar) }), sign("·"), matrix({ label: belowName(l), data: below(l) })] : []),
-          sign("="),
+          wrap(), sign("="),
           ...parts.flatMap((part, k) => [
             ...(k ? [sign("+")] : []), matrix({ label: `of sample ${k + 1}`, data: two(part), key: "sum", scale, says: (i, j) => `sample ${k + 1} of row ${trace.rows[k]}: ${written(two(part)[i][j], 12)}, with 1/m in it` }),
           ]),
