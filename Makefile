@@ -55,16 +55,16 @@ tests-domains: $(VENV)/installed-test $(VENV)/system-packages
 	$(BIN)/pytest -p no:cacheprovider $(DOMAINS)
 
 test-postgresql: $(VENV)/installed-test $(VENV)/system-packages ## the service's tests, all on PostgreSQL too
-	DELTABAR_TEST_ON_BOTH=1 $(BIN)/pytest tests/service
+	TESTS_ON_BOTH=1 $(BIN)/pytest tests/service
 
 test-gpu: ## the GPU tests on a real device; needs numpy, cupy and pytest in $(PYTHON), and nothing else
 	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" $(ON_EVERY_BACKEND)
 
 fuzz: $(VENV)/installed-test ## requests made up from the API's description, as many for each route as EXAMPLES says
-	DELTABAR_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/service/test_fuzzed.py
+	TESTS_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/service/test_fuzzed.py
 
 kills: $(VENV)/installed-test $(VENV)/system-packages ## kill -9 of child, worker and API at every event of a job, a job for each, on both databases
-	DELTABAR_KILLS=alone $(BIN)/pytest -s tests/service/test_kills.py tests/service/test_interruptions.py
+	TESTS_KILLS=alone TESTS_ON_BOTH=1 $(BIN)/pytest -s tests/service/test_kills.py tests/service/test_interruptions.py
 
 chaos: $(VENV)/installed-test $(VENV)/system-packages ## kill at random under load for MINUTES, and look at every job; DATABASE=postgresql, SEED=…
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) --database $(DATABASE) $(if $(SEED),--seed $(SEED))

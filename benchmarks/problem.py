@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from benchmarks.shapes import Shape
+from benchmarks.shapes import LEARNING_RATE, Shape
 from core.randomness import Purpose, generator
 
 Layers: TypeAlias = list[tuple[np.ndarray, np.ndarray]]
@@ -34,6 +34,7 @@ class Problem:
         x: samples `(n_samples, n_inputs)`, float32.
         y: labels `(n_samples,)`, int64, or numbers `(n_samples, n_outputs)`, float32.
         initial: the layers at the start.
+        learning_rates: of Adam, one for each network `(N,)`: those of a fleet go from half the usual to its double.
 
     >>> problem = Problem(Shape("tiny", (4, 16, 3), 32, 2))
     >>> problem.x.shape, problem.y.shape, [theta.shape for theta, _ in problem.initial]
@@ -51,6 +52,9 @@ class Problem:
         noisy = clean + 0.2 * rng.standard_normal(clean.shape)
         self.is_regression = shape.loss == "squared_error"
         self.y = noisy.astype(np.float32) if self.is_regression else noisy.argmax(axis=1)
+        self.learning_rates = LEARNING_RATE * (
+            np.geomspace(0.5, 2, shape.networks) if shape.networks > 1 else np.ones(1)
+        )
         self.initial: Layers = []
         leading = (shape.networks,) if shape.networks > 1 else ()
         for n_in, n_out in pairwise(shape.widths):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 LEARNING_RATE = 0.001
-"""Of Adam, with its usual β₁ = 0.9, β₂ = 0.999 and ε = 1e-8, for every contestant."""
+"""Of Adam, with its usual β₁ = 0.9, β₂ = 0.999 and ε = 1e-8, for every contestant; a fleet's lie around it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Shape:
         activation: of the hidden layers.
         loss: "softmax_cross_entropy" for labels, "squared_error" for numbers.
         dropout: rate after each hidden layer.
-        networks: how many of them are trained on the same data, each with a seed of its own.
+        networks: how many of them are trained on the same data, each with a seed and a learning rate of its own.
         bars: by contestant, how many times as fast as it we have to be; 1 for those that aren't named.
         bound_bar: the least share of our time that the step's matmuls alone must be; None: no bar.
     """
@@ -100,6 +100,6 @@ FLEETS = (
     Shape("tiny fleet", (4, 16, 3), 32, 32, networks=64),
     Shape("little fleet", (64, 64, 10), 64, 64, networks=8),
 )
-"""Many networks of one shape on the same data, each with its own initial weights and its own order of the samples."""
+"""Many networks of one shape on the same data, each with initial weights, learning rate and order of its own."""
 
 EVERY = (*TABLE, *HELD_OUT, *FLEETS)

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service import health, problem_handlers
+from service.addresses import refuse_nul
 from service.auth import Authentication
 from service.body_limit import BodyLimit
 from service.context import Context
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("deltabar"),
         summary="Trains fully connected neural networks: POST a data set, POST a job, get weights and loss curves.",
         lifespan=lifespan,
+        dependencies=[Depends(refuse_nul)],
         # FastAPI's pages load their scripts from another host, which this service never does.
         docs_url=None,
         redoc_url=None,

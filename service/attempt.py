@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from service import logs
 from service.children import Child, ChildDied
 from service.datasets.files import table_key
 from service.db import Database, DatabaseTrouble, Watch
@@ -108,6 +109,7 @@ class Attempt:
                 "init_from": storage.path(lease.init_from) if lease.init_from else None,
                 "device": self._child.device,
                 "memory_bytes": self._settings.job_memory_bytes,
+                "about": dict(logs.fields()),
             }
         )
 

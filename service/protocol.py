@@ -43,6 +43,7 @@ class Assignment(BaseModel):
         init_from: the folder of the model or checkpoint whose weights to start with.
         device: where jobs are trained that don't name a device.
         memory_bytes: how much memory the job may have; 0 for all there is.
+        about: what the child's log lines are about.
     """
 
     table: Path
@@ -56,6 +57,7 @@ class Assignment(BaseModel):
     init_from: Path | None = None
     device: str = "cpu"
     memory_bytes: int = 0
+    about: dict[str, str | int] = {}
 
     def checkpoint_draft(self, step: int) -> Path:
         """Return the folder to write the checkpoint after `step` steps to."""

@@ -83,28 +83,29 @@ class Outbox:
 
 def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[Message]:
     """Train what is `given`, an assignment as JSON; yield what happens up to a final message, whatever goes wrong."""
-    try:
-        assignment = Assignment.model_validate(given)
-        with limited(assignment.memory_bytes):
-            for message in train(assignment, wish, tables):
-                yield message
-                if wish.stop and message[0] not in FINAL and not wish.keep:
-                    yield "stopped", {}
-                    return
-    except CannotTrain as error:
-        yield "failed", {"code": error.code, "message": str(error)}
-    except OSError as error:
-        log.exception("a file can't be read or written")
-        yield "failed", {"code": "storage_failed", "message": f"a file can't be read or written: {error}"}
-    except MemoryError as error:
-        most = given.get("memory_bytes")
-        limit = f"the {most} bytes that a job may have" if most else "there is"
-        message = f"the job needs more memory than {limit} ({error}); try fewer units, or a smaller batch_size"
-        yield "failed", {"code": "out_of_memory", "message": message}
-    except Exception as error:
-        log.exception("unexpected error in training")
-        message = f"the training failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
-        yield "failed", {"code": "internal_error", "message": message}
+    with logs.about(**given.get("about", {})):
+        try:
+            assignment = Assignment.model_validate(given)
+            with limited(assignment.memory_bytes):
+                for message in train(assignment, wish, tables):
+                    yield message
+                    if wish.stop and message[0] not in FINAL and not wish.keep:
+                        yield "stopped", {}
+                        return
+        except CannotTrain as error:
+            yield "failed", {"code": error.code, "message": str(error)}
+        except OSError as error:
+            log.exception("a file can't be read or written")
+            yield "failed", {"code": "storage_failed", "message": f"a file can't be read or written: {error}"}
+        except MemoryError as error:
+            most = given.get("memory_bytes")
+            limit = f"the {most} bytes that a job may have" if most else "there is"
+            message = f"the job needs more memory than {limit} ({error}); try fewer units, or a smaller batch_size"
+            yield "failed", {"code": "out_of_memory", "message": message}
+        except Exception as error:
+            log.exception("unexpected error in training")
+            message = f"the training failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
+            yield "failed", {"code": "internal_error", "message": message}
 
 
 def _free_device_memory() -> None:

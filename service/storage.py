@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from service.ids import new_id
@@ -75,10 +75,11 @@ def sync(draft: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+    if not path.is_dir():
         path.unlink(missing_ok=True)
+    while path.is_dir():
+        with suppress(FileNotFoundError):  # another process is removing it too
+            shutil.rmtree(path)
 
 
 def _changed(path: Path) -> float:

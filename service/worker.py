@@ -30,7 +30,7 @@ from service.settings import Settings
 from service.storage import Storage
 from service.training import memory_limit
 
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.003
 EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
 BESIDES_SECONDS = 0.1
@@ -118,16 +118,21 @@ class _Slot(threading.Thread):
         if lease is None:
             return False
         self._claimed = self._busy = True
-        if lease.attempt > 1:
-            files.sweep(database, self._workplace.storage)
-        child = self._children.take(self._device)
-        log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
-        try:
-            with logs.about(job_id=lease.job_id, attempt=lease.attempt):
+        with logs.about(job_id=lease.job_id, attempt=lease.attempt):
+            if lease.attempt > 1:
+                files.sweep(database, self._workplace.storage)
+            try:
+                child = self._children.take(self._device)
+            except OSError as error:  # else the job would wait until its lease has run out
+                self._busy = False
+                queue.hand_back(database, lease, f"its worker could not begin: {error}")
+                raise
+            log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
+            try:
                 Attempt(self._workplace, lease, child, watch, self._stop_event).run()
-        finally:
-            self._busy = False
-            self._children.give_back(child)
+            finally:
+                self._busy = False
+                self._children.give_back(child)
         return True
 
 

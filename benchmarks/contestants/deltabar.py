@@ -10,7 +10,7 @@ import numpy as np
 import core
 from benchmarks.problem import Problem
 from benchmarks.run import Run, Training
-from benchmarks.shapes import LEARNING_RATE, Shape
+from benchmarks.shapes import Shape
 
 LIBRARIES = ("deltabar", "numpy")
 
@@ -28,6 +28,7 @@ def prepare(problem: Problem) -> Training:
         layers += [core.Dropout(shape.dropout)] if shape.dropout else []
     layers.append(core.Dense(shape.widths[-1], "identity" if problem.is_regression else "softmax"))
     seed = 0 if shape.networks == 1 else range(shape.networks)
+    adams = [core.Adam(float(rate)) for rate in problem.learning_rates]
 
     def train(epochs: int) -> Run:
         net = core.Network(shape.widths[0], layers, seed=seed)
@@ -40,7 +41,7 @@ def prepare(problem: Problem) -> Training:
             problem.x,
             problem.y,
             loss=shape.loss,
-            optimizer=core.Adam(LEARNING_RATE),
+            optimizer=adams[0] if shape.networks == 1 else adams,
             epochs=epochs,
             batch_size=shape.batch,
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.problem import Problem
 from benchmarks.run import Run, Training
-from benchmarks.shapes import LEARNING_RATE, Shape
+from benchmarks.shapes import Shape
 
 LIBRARIES = ("jax", "jaxlib")
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -48,19 +48,19 @@ def batch_loss(problem: Problem, layers: Any, x: Any, y: Any, key: Any) -> Any:
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], axis=1))
 
 
-def epoch_function(problem: Problem) -> Callable[[Any, Any, Any, Any], Any]:
-    """Return the epoch: from (layers, m, v, step), x, y and the order to the next state and the mean loss."""
+def epoch_function(problem: Problem) -> Callable[[Any, Any, Any, Any, Any], Any]:
+    """Return the epoch: from (layers, m, v, step), x, y, order and learning rate to the next state and mean loss."""
     gradient = jax.value_and_grad(lambda *arguments: batch_loss(problem, *arguments))
     each = jax.tree.map
 
-    def epoch(state: Any, x: Any, y: Any, order: Any) -> Any:
+    def epoch(state: Any, x: Any, y: Any, order: Any, learning_rate: Any) -> Any:
         def one_step(state: Any, index: Any) -> Any:
             layers, m, v, step = state
             step = step + 1
             value, g = gradient(layers, x[index], y[index], jax.random.key(step))
             m = each(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
             v = each(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, g)
-            rate, root = LEARNING_RATE / (1 - BETA1**step), 1 / jnp.sqrt(1 - BETA2**step)
+            rate, root = learning_rate / (1 - BETA1**step), 1 / jnp.sqrt(1 - BETA2**step)
             layers = each(lambda p, m, v: p - rate * m / (root * jnp.sqrt(v) + EPSILON), layers, m, v)
             return (layers, m, v, step), value
 
@@ -70,9 +70,11 @@ def epoch_function(problem: Problem) -> Callable[[Any, Any, Any, Any], Any]:
     return epoch
 
 
-def training(problem: Problem, epoch_of: Callable[[Any, Any, Any, Any], Any]) -> Training:
+def training(problem: Problem, epoch_of: Callable[[Any, Any, Any, Any, Any], Any]) -> Training:
     """Return a training that calls `epoch_of`, compiled, once an epoch."""
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y, jnp.float32 if problem.is_regression else jnp.int32)
+    rates = jnp.asarray(problem.learning_rates, jnp.float32)
+    rates = rates if problem.shape.networks > 1 else rates[0]
     compiled = jax.jit(epoch_of, donate_argnums=0)
 
     def train(epochs: int) -> Run:
@@ -81,7 +83,7 @@ def training(problem: Problem, epoch_of: Callable[[Any, Any, Any, Any], Any]) ->
         m, v = (jax.tree.map(jnp.zeros_like, layers) for _ in range(2))
         state = (layers, m, v, jnp.zeros(problem.initial[0][0].shape[:-2], jnp.int32))
         for epoch in range(1, epochs + 1):
-            state, mean = compiled(state, x, y, jnp.asarray(problem.order(epoch), jnp.int32))
+            state, mean = compiled(state, x, y, jnp.asarray(problem.order(epoch), jnp.int32), rates)
             run.end_epoch(np.asarray(mean))
         run.layers = [(np.array(theta), np.array(b)) for theta, b in state[0]]
         return run

@@ -20,4 +20,4 @@ def why_not(shape: Shape) -> str | None:
 
 def prepare(problem: Problem) -> Training:
     """Return a training with one compiled call an epoch for all networks."""
-    return jax_scan.training(problem, jax.vmap(jax_scan.epoch_function(problem), in_axes=(0, None, None, 0)))
+    return jax_scan.training(problem, jax.vmap(jax_scan.epoch_function(problem), in_axes=(0, None, None, 0, 0)))

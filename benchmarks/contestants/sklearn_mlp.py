@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from benchmarks.problem import Layers, Problem
 from benchmarks.run import Run, Training
-from benchmarks.shapes import LEARNING_RATE, Shape
+from benchmarks.shapes import Shape
 
 LIBRARIES = ("scikit-learn", "scipy")
 
@@ -29,13 +29,13 @@ def prepare(problem: Problem) -> Training:
     classes = {} if problem.is_regression else {"classes": np.arange(shape.widths[-1])}
     kind: Any = MLPRegressor if problem.is_regression else MLPClassifier  # its types allow batch_size "auto" only
 
-    def start(initial: Layers) -> Any:
+    def start(initial: Layers, learning_rate: float) -> Any:
         model = kind(
             hidden_layer_sizes=shape.widths[1:-1],
             activation=shape.activation,
             alpha=0.0,
             batch_size=shape.batch,
-            learning_rate_init=LEARNING_RATE,
+            learning_rate_init=learning_rate,
             shuffle=False,
         )
         model.partial_fit(problem.x[: shape.batch], y[: shape.batch], **classes)  # allocates; a step from other weights
@@ -50,7 +50,7 @@ def prepare(problem: Problem) -> Training:
         alone = [
             [(theta[k], b[k]) if many else (theta, b) for theta, b in problem.initial] for k in range(shape.networks)
         ]
-        models = [start(initial) for initial in alone]
+        models = [start(initial, float(rate)) for initial, rate in zip(alone, problem.learning_rates, strict=True)]
         run = Run()
         for epoch in range(1, epochs + 1):
             orders = np.atleast_2d(problem.order(epoch))

@@ -1,4 +1,7 @@
-"""PyTorch for a fleet: stacked parameters, `vmap` over the gradient of one network, one fused Adam for all."""
+"""PyTorch for a fleet: stacked parameters, `vmap` over the gradient of one network, one fused Adam for all.
+
+PyTorch's Adam has one learning rate for a tensor. So it makes steps from zero with the rate 1, and these are scaled.
+"""
 
 # pyright: reportMissingImports=false
 from __future__ import annotations
@@ -11,7 +14,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from benchmarks.contestants.torch_eager import LIBRARIES, loss_function, network
 from benchmarks.problem import Problem
 from benchmarks.run import Run, Training
-from benchmarks.shapes import LEARNING_RATE, Shape
+from benchmarks.shapes import Shape
 
 __all__ = ["LIBRARIES", "prepare", "why_not"]
 
@@ -30,6 +33,7 @@ def prepare(problem: Problem) -> Training:
     def batch_loss(parameters: dict[str, Any], samples: Any, targets: Any) -> Any:
         return loss(functional_call(models[0], parameters, (samples,)), targets)
 
+    rates = torch.from_numpy(problem.learning_rates).float()
     gradients = vmap(grad_and_value(batch_loss), randomness="different")
 
     def train(epochs: int) -> Run:
@@ -41,14 +45,19 @@ def prepare(problem: Problem) -> Training:
                 weight.copy_(torch.from_numpy(theta))
                 bias.copy_(torch.from_numpy(b))
         run = Run()
-        optimizer = torch.optim.Adam(parameters.values(), lr=LEARNING_RATE, fused=True)
+        steps = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        optimizer = torch.optim.Adam(steps.values(), lr=1.0, fused=True)
+        scales = [rates.reshape(-1, *(1,) * (parameter.dim() - 1)) for parameter in parameters.values()]
         for epoch in range(1, epochs + 1):
             total = torch.zeros(shape.networks)
             for index in torch.from_numpy(problem.order(epoch)).split(shape.batch, dim=1):
                 found, values = gradients(parameters, x[index], y[index])
-                for name, parameter in parameters.items():
-                    parameter.grad = found[name]
+                for name, step in steps.items():
+                    step.grad = found[name]
                 optimizer.step()
+                with torch.no_grad():
+                    torch._foreach_addcmul_(list(parameters.values()), list(steps.values()), scales)
+                    torch._foreach_zero_(list(steps.values()))
                 total += values.detach()
             run.end_epoch(total.numpy() / shape.steps)
         final = zip(weights, biases, strict=True)

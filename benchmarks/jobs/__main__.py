@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.jobs import alone, burst, overhead, reads
+from benchmarks.jobs import alone, burst, overhead, reaction, reads, viewers
 from benchmarks.results_file import keep
 from benchmarks.table import markdown, number
 from core.threads import cores
@@ -20,7 +20,7 @@ local folder). A tiny job is one epoch on the irises. In the burst, 20 clients p
 with 2 workers and wait for all of them; each must have succeeded, in its first attempt. A job's turnaround there is
 that of its row, from its making to its end; alone, it is what its client measures, from the POST until it knows.
 The half-minute job's time is its client's too, against `core.fit` on the same rows in a process of its own, and both
-must reach the same loss.
+must reach the same loss. The viewers' own work, of a process of theirs, is in what they cost the job.
 """
 
 
@@ -33,6 +33,8 @@ def main() -> int:
     single = alone.turnarounds(10 if quick else 60)
     reading = reads.reads(3.0 if quick else 15.0)
     added = overhead.overheads(*((5.0, 1) if quick else (30.0, 3)))
+    reacted = reaction.reactions(2 if quick else 10)
+    slower = viewers.slowdowns(*((3.0, 1) if quick else (10.0, 5)))
     rows = [
         _row("burst: tiny jobs a second", many.rate, at_least=50),
         _row("burst: turnaround, median, s", _share(many.turnaround, 50)),
@@ -41,6 +43,12 @@ def main() -> int:
         _row("a tiny job alone: 99 % within, ms", 1e3 * _share(single, 99)),
         _row("reading while all cores train: 99 % within, ms", 1e3 * _share(reading, 99), at_most=50),
         _row("added to a job of 30 s, %", 1e2 * float(np.median(added)), at_most=2),
+        _row("cancelling a job that trains: the slowest, ms", 1e3 * max(reacted.cancelled), at_most=500),
+        _row(
+            "pausing a job that trains, its checkpoint written: the slowest, ms", 1e3 * max(reacted.paused), at_most=500
+        ),
+        _row("kill -9 of a child, until the next attempt: the slowest, ms", 1e3 * max(reacted.on_again), at_most=1000),
+        _row("200 viewers of a job: it takes longer by, %", 1e2 * float(np.median(slower)), at_most=5),
     ]
     about = machine.description(cores())
     table = markdown(["", "measured", "bar", ""], rows)

@@ -16,7 +16,7 @@ from service.db import Database, DatabaseTrouble
 from service.jobs.states import ENDED
 from service.tables import Job
 
-SHORTEST_PAUSE = 0.01
+SHORTEST_PAUSE = 0.003
 WAITER_SECONDS = 0.002
 """Looks are so much rarer for each who waits, so that many of them take no more than a share of a core."""
 AT_ONCE = 500

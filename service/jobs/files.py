@@ -8,6 +8,7 @@ any time, also while other workers are at work.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from service.tables import Checkpoint, Job, Model
 
 MODELS, CHECKPOINTS = "models", "checkpoints"
 DRAFT = ".draft"
+log = logging.getLogger(__name__)
 
 
 def folder(job_id: str, token: int) -> str:
@@ -63,4 +65,7 @@ def sweep(database: Database, storage: Storage) -> None:
         rows = {key for table in (Model, Checkpoint) for key in session.scalars(select(table.folder))}
     for key in keys - rows:
         if "-".join(Path(key.removesuffix(DRAFT)).name.split("-")[:2]) not in attempts:
-            storage.delete(key)
+            try:
+                storage.delete(key)
+            except OSError:  # the child of a worker that is frozen may be writing there still
+                log.warning("%s can't be removed yet", key, exc_info=True)

@@ -40,9 +40,10 @@ def test_rounding_agrees(ours: Visit):
     assert disagreements(SMALL, {US: ours, "rounded": rounded}) == []
 
 
-def test_a_learning_rate_2_percent_off_is_found(ours: Visit, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(deltabar, "LEARNING_RATE", 0.00102)
-    found = disagreements(SMALL, {US: ours, "hasty": visit(Problem(SMALL))})
+def test_a_learning_rate_2_percent_off_is_found(ours: Visit):
+    problem = Problem(SMALL)
+    problem.learning_rates *= 1.02
+    found = disagreements(SMALL, {US: ours, "hasty": visit(problem)})
     assert any("final loss of hasty" in sentence for sentence in found)
 
 

@@ -12,9 +12,14 @@ from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.postgresql import Server, programs
 from tests.service.processes import Serving, serving
+from tests.service.workplace import INGESTION
 
 NewDatabase = Callable[[], AbstractContextManager[dict[str, Any]]]
 PENGUINS = Path(__file__).parents[1] / "data" / "penguins.csv"
+
+
+def pytest_sessionfinish() -> None:
+    INGESTION.close()
 
 
 @pytest.fixture(scope="session")
@@ -62,10 +67,17 @@ def fragile() -> Iterator[Server]:
 
 ON_BOTH = tuple(
     f"tests.service.{name}"
-    for name in ("jobs.test_queue", "jobs.test_order", "jobs.test_lost_answers", "test_db", "test_trouble")
+    for name in (
+        "jobs.test_queue",
+        "jobs.test_order",
+        "jobs.test_lost_answers",
+        "test_addresses",
+        "test_db",
+        "test_trouble",
+    )
 )
 """Where the tables are all that is tested; what else uses them runs on PostgreSQL by `make test-postgresql`."""
-EVERYTHING_ON_BOTH = "DELTABAR_TEST_ON_BOTH" in os.environ
+EVERYTHING_ON_BOTH = "TESTS_ON_BOTH" in os.environ
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

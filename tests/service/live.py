@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from service.app import create_app
 from service.context import Context
 from service.serving import listen, url_of
 from service.settings import Settings
+from tests.service.workplace import INGESTION, ingestion_for
 
 
 @contextmanager
@@ -31,9 +33,12 @@ def live(data_dir: Path, **settings: Any) -> Iterator[tuple[httpx.Client, Contex
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
+            app.state.context = replace(app.state.context, ingestion=ingestion_for(settings))
             with httpx.Client(base_url=url_of(bound), trust_env=False, timeout=30.0) as client:
                 yield client, app.state.context
         finally:
             app.state.context.stopping.set()
+            if app.state.context.ingestion is not INGESTION:
+                app.state.context.ingestion.close()
             server.should_exit = True
             thread.join()

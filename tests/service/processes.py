@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "service.cli"]
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_wait_gives_up_and_cancel_ends_the_job(client: Client, penguins_job: Job
     with pytest.raises(TimeoutError, match=r"running|queued"):
         client.jobs.wait(job.id, timeout=0.3)
     assert client.jobs.cancel(job.id).id == job.id
-    assert client.jobs.wait(job.id, timeout=30).state == "cancelled"
+    assert client.jobs.wait(job.id, timeout=60).state == "cancelled"
     assert list(client.jobs.events(job.id))[-1].data["state"] == "cancelled"
 
 

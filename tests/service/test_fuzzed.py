@@ -31,8 +31,8 @@ CHECKS: list[Any] = [
     content_type_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = int(os.environ.get("DELTABAR_FUZZ_EXAMPLES", "6"))
-REPEATABLE = "DELTABAR_FUZZ_EXAMPLES" not in os.environ
+EXAMPLES = int(os.environ.get("TESTS_FUZZ_EXAMPLES", "6"))
+REPEATABLE = "TESTS_FUZZ_EXAMPLES" not in os.environ
 SECONDS = 60.0
 
 # What these bytes are is found by looking at them, so any will do.

@@ -1,4 +1,8 @@
-"""Whatever ends a child or a worker in the midst of a job: weights and curve are those of a job left in peace."""
+"""Whatever ends a child or a worker in the midst of a job: weights and curve are those of a job left in peace.
+
+A job must last until it is interrupted, on a fast machine and on a busy one, so it gets as many epochs as take several
+seconds here.
+"""
 
 from __future__ import annotations
 
@@ -9,41 +13,61 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.context import Context
 from service.jobs import actions, files
+from service.jobs.metrics import Curve
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from tests.service.conftest import NewDatabase
 from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of
 from tests.service.invariants import Result, result_of
-from tests.service.processes import eventually
-from tests.service.test_worker_processes import Process, worker_on
+from tests.service.processes import PATIENCE, eventually
+from tests.service.test_worker_processes import LEASE, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
+SECONDS = 4.0
 # Dropout, a schedule that listens, and early stopping have states of their own that have to come back.
 SPEC: dict[str, Any] = {
     "network": {"layers": [{"units": 128, "dropout": 0.1}, {"units": 64, "activation": "tanh"}]},
-    "epochs": 120,
+    "epochs": 60,
     "batch_size": 2,
     "schedule": {"name": "reduce_on_plateau", "patience": 2},
     "early_stopping": {"monitor": "validation_loss", "patience": 1000},
 }
-OFTEN = {"checkpoint_seconds": 0.02, "lease_seconds": 2, "stall_seconds": 10, "threads": 1}
+OFTEN = {"checkpoint_seconds": 0.02, "lease_seconds": LEASE, "stall_seconds": 10, "threads": 1}
 AFTER = OFTEN | {"lease_seconds": 60}
 """Of the worker that comes after: a lease that it keeps however busy the machine is."""
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    with workplace(tmp_path_factory.mktemp("uninterrupted") / "data") as context:
-        job = post(context, upload(context), **SPEC)
-        with worker_on(context, threads=1):
-            done = ended(context, job)
-        assert (done.state, done.attempts) == ("succeeded", 1)
-        assert checkpoints_of(context, job) == []
-        return result_of(context, job.id)
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """Where nothing is interrupted, and no checkpoint written."""
+    with (
+        workplace(tmp_path_factory.mktemp("calm") / "data") as context,
+        worker_on(context, threads=1, checkpoint_seconds=600),
+    ):
+        yield context
+
+
+@pytest.fixture(scope="module")
+def spec(calm: Context) -> dict[str, Any]:
+    """The job, long enough."""
+    tried = ended(calm, post(calm, upload(calm), **SPEC))
+    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
+    pace = (seconds[-1] - seconds[SPEC["epochs"] // 2]) / (SPEC["epochs"] // 2)
+    return SPEC | {"epochs": max(SPEC["epochs"], round(SECONDS / pace))}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(calm: Context, spec: dict[str, Any]) -> Result:
+    job = post(calm, upload(calm), **spec)
+    done = ended(calm, job)
+    assert (done.state, done.attempts) == ("succeeded", 1)
+    assert checkpoints_of(calm, job) == []
+    return result_of(calm, job.id)
 
 
 @pytest.fixture
@@ -76,7 +100,7 @@ def worker_killed(context: Context, _job: Job, worker: Process, stack: ExitStack
 def worker_told_to_go_five_times(context: Context, job: Job, worker: Process, stack: ExitStack) -> int:
     for _ in range(5):
         worker.popen.send_signal(signal.SIGTERM)
-    assert worker.popen.wait(30) == 0
+    assert worker.popen.wait(PATIENCE) == 0
     assert "Traceback" not in worker.log
     row = row_of(context, job.id)
     assert (row["state"], row["attempts"]) == ("queued", 0)
@@ -123,9 +147,9 @@ def paused(context: Context, job: Job, _worker: Process, _stack: ExitStack) -> i
     ],
 )
 def test_an_interrupted_job_ends_as_if_it_had_not_been(
-    context: Context, uninterrupted: Result, interrupt: Callable[..., int]
+    context: Context, spec: dict[str, Any], uninterrupted: Result, interrupt: Callable[..., int]
 ):
-    job = post(context, upload(context), **SPEC)
+    job = post(context, upload(context), **spec)
     with ExitStack() as stack:
         worker = stack.enter_context(worker_on(context, **OFTEN))
         assert eventually(lambda: has_gone_on(context, job)), history_of(context, job.id)[-5:]
@@ -137,7 +161,7 @@ def test_an_interrupted_job_ends_as_if_it_had_not_been(
     history = history_of(context, job.id)
     assert [sequence for sequence, _, _ in history] == list(range(1, len(history) + 1))
     starts = [data["epoch"] for _, kind, data in history if kind == "state" and data["state"] == "running"]
-    assert starts[0] == 0 < starts[1] < SPEC["epochs"]
+    assert starts[0] == 0 < starts[1] < spec["epochs"]
     assert states_of(context, job).count("succeeded") == 1
     assert len(published(context)) == 1
     left = {f"{files.CHECKPOINTS}/{path.name}" for path in context.storage.path(files.CHECKPOINTS).iterdir()}

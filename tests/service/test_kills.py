@@ -14,9 +14,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytest
 
 from service.context import Context
+from service.jobs.metrics import Curve
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from service.jobs.states import ENDED
@@ -27,9 +29,11 @@ from tests.service.processes import Serving, eventually, processes_on, serving
 from tests.service.test_worker_processes import POLL, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
-ALONE = os.environ.get("DELTABAR_KILLS") == "alone"
+ALONE = os.environ.get("TESTS_KILLS") == "alone"
 PATIENCE = 120.0
-# Epochs of about 0.1 s, with states of their own that have to come back.
+EPOCH_SECONDS = 0.25
+"""So long at least that whoever looks for news between two epochs finds some, on a busy machine too."""
+# With states of their own that have to come back.
 SPEC: dict[str, Any] = {
     "network": {"layers": [{"units": 192, "dropout": 0.1}, {"units": 192, "activation": "tanh"}]},
     "epochs": 8,
@@ -113,15 +117,34 @@ def place(folder: Path, new_database: NewDatabase) -> Iterator[Context]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, int]:
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    """Where nobody is killed."""
+    with (
+        workplace(tmp_path_factory.mktemp("calm") / "data") as context,
+        worker_on(context, **SETTINGS | {"lease_seconds": 60}),
+    ):
+        yield context
+
+
+@pytest.fixture(scope="module")
+def spec(calm: Context) -> dict[str, Any]:
+    """The job, with layers so wide that its epochs are long enough on this machine."""
+    tried = ended(calm, post(calm, upload(calm), **SPEC), PATIENCE)
+    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
+    pace = (seconds[-1] - seconds[0]) / (len(seconds) - 1)
+    factor = max(1.0, EPOCH_SECONDS / pace) ** 0.5  # the work of a step is that of the weights between the two layers
+    layers = [layer | {"units": round(factor * layer["units"])} for layer in SPEC["network"]["layers"]]
+    return SPEC | {"network": {"layers": layers}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(calm: Context, spec: dict[str, Any]) -> tuple[Result, int]:
     """What the job comes to, and how many events it has."""
-    with workplace(tmp_path_factory.mktemp("undisturbed") / "data") as context:
-        job = post(context, upload(context), **SPEC)
-        with worker_on(context, **SETTINGS | {"lease_seconds": 60}):
-            done = ended(context, job, PATIENCE)
-        assert (done.state, done.attempts) == ("succeeded", 1)
-        assert faults_of(context, job.id) == []
-        return result_of(context, job.id), len(history_of(context, job.id))
+    job = post(calm, upload(calm), **spec)
+    done = ended(calm, job, PATIENCE)
+    assert (done.state, done.attempts) == ("succeeded", 1)
+    assert faults_of(calm, job.id) == []
+    return result_of(calm, job.id), len(history_of(calm, job.id))
 
 
 def of_each_epoch(kind: str, data: dict[str, Any]) -> str:
@@ -170,10 +193,11 @@ def end_well(context: Context, job: Job, expected: Result) -> None:
 
 
 @pytest.mark.skipif(ALONE, reason="each position is met alone")
-@pytest.mark.parametrize("victim", [Child, Worker, Api] if "DELTABAR_KILLS" in os.environ else [Child])
+@pytest.mark.parametrize("victim", [Child, Worker, Api] if "TESTS_KILLS" in os.environ else [Child])
 def test_a_job_is_killed_at_all_of_its_events(
     tmp_path: Path,
     new_database: NewDatabase,
+    spec: dict[str, Any],
     undisturbed: tuple[Result, int],
     victim: Callable[[Context, ExitStack], Victim],
     request: pytest.FixtureRequest,
@@ -183,7 +207,7 @@ def test_a_job_is_killed_at_all_of_its_events(
         with ExitStack() as stack:
             killed = victim(context, stack)
             assert eventually(lambda: re.search(r"service.(runner|worker)", names_on(context)), PATIENCE)
-            job = post(context, upload(context), **SPEC)
+            job = post(context, upload(context), **spec)
             met = struck_at_each(context, job, killed, of_each_epoch if everywhere else of_each_kind)
             end_well(context, job, undisturbed[0])
         assert {"state queued", "state running"} < set(met)
@@ -196,6 +220,7 @@ def test_a_job_is_killed_at_all_of_its_events(
 def test_each_position_alone(
     tmp_path: Path,
     new_database: NewDatabase,
+    spec: dict[str, Any],
     undisturbed: tuple[Result, int],
     victim: Callable[[Context, ExitStack], Victim],
 ):
@@ -205,7 +230,7 @@ def test_each_position_alone(
         with ExitStack() as stack:
             killed = victim(context, stack)
             for sequence in range(1, n_events):
-                job = post(context, dataset, **SPEC)
+                job = post(context, dataset, **spec)
                 met = struck_at(context, job, killed, sequence)
                 print(f"{victim.__name__} at event {sequence}: {', '.join(met)}")
                 end_well(context, job, expected)

@@ -121,6 +121,8 @@ def test_everything_that_the_service_and_its_worker_say_is_json(tmp_path: Path):
         job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species", epochs=1).id, timeout=60)
         assert running.stop() == 0
     lines = lines_of(running.log.read_text())
-    assert [line for line in lines if job.id in line["message"] and "attempt 1" in line["message"]]
+    told = [line for line in lines if job.id in line["message"]]
+    assert "attempt 1, in process" in told[0]["message"]
+    assert {(line["job_id"], line["attempt"]) for line in told} == {(job.id, 1)}
     routes = {line.get("route") for line in lines}
     assert {"/v1/datasets", "/v1/jobs", "/v1/jobs/{job_id}"} <= routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_a_folder_is_visible_once_published(storage: Storage, tmp_path: Path):
         (draft / "inner" / "b").write_text("2")
         storage.publish(draft, "models/one")
     assert files(tmp_path / "files") == {"models/one/a": "1", "models/one/inner/b": "2"}
+
+
+def test_many_may_delete_the_same_folder_at_once(storage: Storage):
+    for folder in (storage.path(f"models/{number}") for number in range(5)):
+        folder.mkdir(parents=True)
+        for number in range(200):
+            (folder / str(number)).touch()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: storage.delete(f"models/{n // 4}"), range(20)))
+    assert list(storage.path("models").iterdir()) == []
 
 
 @pytest.mark.parametrize("folder", [True, False])

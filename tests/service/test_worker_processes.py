@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +14,18 @@ import pytest
 
 from service.context import Context
 from service.datasets.schemas import Dataset
-from service.jobs import files, queue
+from service.jobs import actions, files, queue
 from service.jobs.schemas import Job
+from service.jobs.service import get_job
 from tests.service.conftest import NewDatabase
 from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of, training
-from tests.service.processes import eventually, processes_on
+from tests.service.processes import PATIENCE, eventually, processes_on
 from tests.service.workplace import post, upload, workplace
 
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000}
 POLL = 0.02
+LEASE = 4.0
+"""Of a worker that is to lose it: short, and longer than a busy machine may keep it from renewing."""
 
 
 class Process:
@@ -83,14 +85,22 @@ def worker_on(context: Context, *options: str, **settings: object) -> Iterator[P
         process.end()
 
 
+def claimed(context: Context) -> queue.Lease:
+    """Return the lease of the job that is next, once there is one."""
+    found: list[queue.Lease | None] = [None]
+    assert eventually(lambda: found.append(queue.claim(context.database, lease_seconds=300)) or found[-1])
+    assert found[-1]
+    return found[-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_hands_the_job_back_unspent(context: Context, dataset: Dataset, number: int):
     job = post(context, dataset, **ENDLESS)
     with worker_on(context) as worker:
         training(context, job)
         worker.popen.send_signal(number)
-        assert worker.popen.wait(5) == 0
-        assert eventually(worker.alone, 2)
+        assert worker.popen.wait(PATIENCE) == 0
+        assert eventually(worker.alone)
         assert "Traceback" not in worker.log
     row = row_of(context, job.id)
     assert (row["state"], row["attempts"], row["worker_id"] is None) == ("queued", 0, False)
@@ -102,20 +112,24 @@ def test_a_signal_hands_the_job_back_unspent(context: Context, dataset: Dataset,
 
 
 def test_a_killed_worker_loses_nothing(context: Context, dataset: Dataset):
-    job = post(context, dataset, epochs=600)
-    with worker_on(context, lease_seconds=0.5) as worker:
+    job = post(context, dataset, **ENDLESS)
+    with worker_on(context, lease_seconds=LEASE) as worker:
         training(context, job)
         worker.popen.kill()
-        assert eventually(worker.alone, 2), "the children outlive their worker"
+        assert eventually(worker.alone), "the children outlive their worker"
     leftover = files.draft(context.storage, files.folder(job.id, 1))
     leftover.mkdir(parents=True)
-    with worker_on(context, lease_seconds=5) as worker:
-        done = ended(context, job)
-    assert (done.state, done.attempts) == ("succeeded", 2)
-    assert states_of(context, job) == ["queued", "running", "queued", "running", "succeeded"]
+    with worker_on(context, lease_seconds=60) as worker:
+        assert eventually(lambda: row_of(context, job.id)["attempts"] == 2)
+        training(context, job)
+        actions.cancel(context, job.id)
+        assert (ended(context, job).state, get_job(context, job.id).attempts) == ("cancelled", 2)
+        last = post(context, dataset, epochs=1)
+        assert ended(context, last).state == "succeeded"
+    assert states_of(context, job) == ["queued", "running", "queued", "running", "cancelled"]
     history = history_of(context, job.id)
     assert [sequence for sequence, _, _ in history] == list(range(1, len(history) + 1))
-    assert published(context) == [f"{job.id}-2"]
+    assert published(context) == [f"{last.id}-1"]
 
 
 def test_a_killed_child_costs_an_attempt_at_once(context: Context, dataset: Dataset):
@@ -123,7 +137,7 @@ def test_a_killed_child_costs_an_attempt_at_once(context: Context, dataset: Data
     with worker_on(context) as worker:
         training(context, job)
         os.kill(worker.child_of(job), signal.SIGKILL)
-        assert eventually(lambda: row_of(context, job.id)["attempts"] == 2, 2)
+        assert eventually(lambda: row_of(context, job.id)["attempts"] == 2)
         training(context, job)
         os.kill(worker.child_of(job), signal.SIGKILL)
         done = ended(context, job)
@@ -135,16 +149,14 @@ def test_a_killed_child_costs_an_attempt_at_once(context: Context, dataset: Data
 
 def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
     job = post(context, dataset, **ENDLESS)
-    with worker_on(context, lease_seconds=0.4) as worker:
+    with worker_on(context, lease_seconds=LEASE) as worker:
         training(context, job)
         worker.popen.send_signal(signal.SIGSTOP)
-        time.sleep(0.5)
-        lease = queue.claim(context.database, lease_seconds=30)
-        assert lease is not None
+        lease = claimed(context)
         assert lease.attempt == 2
         before = history_of(context, job.id)
         worker.popen.send_signal(signal.SIGCONT)
-        assert eventually(lambda: "the lease is lost" in worker.log, 3)
+        assert eventually(lambda: "the lease is lost" in worker.log)
         assert history_of(context, job.id) == before
         queue.cancel(context.database, lease)
 
@@ -152,13 +164,12 @@ def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
 def test_a_lease_is_kept_while_an_epoch_takes_longer(context: Context, dataset: Dataset):
     slow = {"layers": [{"units": 4096}, {"units": 4096}]}
     job = post(context, dataset, network=slow, batch_size=1)
-    with worker_on(context, lease_seconds=0.6):
+    with worker_on(context, lease_seconds=LEASE):
         assert eventually(lambda: row_of(context, job.id)["state"] == "running")
-        expiries = set[float]()
-        assert eventually(lambda: expiries.add(row_of(context, job.id)["lease_expires_at"]) or len(expiries) == 6)
+        first = row_of(context, job.id)["lease_expires_at"]
+        assert eventually(lambda: row_of(context, job.id)["lease_expires_at"] > first + LEASE)
         row = row_of(context, job.id)
         assert (row["state"], row["epochs_done"], row["lease_token"]) == ("running", 0, 1)
-        assert max(expiries) - min(expiries) > 0.6
 
 
 def test_the_end_of_standard_input_stops_a_worker_that_watches_it(context: Context):
@@ -166,8 +177,8 @@ def test_the_end_of_standard_input_stops_a_worker_that_watches_it(context: Conte
         assert eventually(lambda: "waiting for jobs" in worker.log)
         assert worker.popen.stdin is not None
         worker.popen.stdin.close()
-        assert worker.popen.wait(5) == 0
-        assert eventually(worker.alone, 2)
+        assert worker.popen.wait(PATIENCE) == 0
+        assert eventually(worker.alone)
 
 
 def test_a_worker_that_cannot_write_says_so(tmp_path: Path):

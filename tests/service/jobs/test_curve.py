@@ -73,7 +73,7 @@ if __name__ == "__main__":
 """
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert eventually(lambda: not _lives(int(killed.stdout)), 5)
+    assert eventually(lambda: not _lives(int(killed.stdout)))
 
 
 def _lives(pid: int) -> bool:

