@@ -71,9 +71,7 @@ def look(context: Context) -> System:
 
 def _rates(session: Session, now: float) -> dict[str, float]:
     ended = select(func.count()).where(Job.finished_at > now - RECENTLY)
-    running = session.execute(
-        select(Job.steps_done, Job.run_seconds, Job.claimed_at).where(Job.state == "running")
-    )
+    running = session.execute(select(Job.steps_done, Job.run_seconds, Job.claimed_at).where(Job.state == "running"))
     pace = sum(steps / max(1.0, ran + now - claimed) for steps, ran, claimed in running if claimed is not None)
     return {"jobs ended in the last 10 minutes": session.scalar(ended) or 0, "steps a second, of running jobs": pace}
 
