@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -23,15 +24,13 @@ COLOURS = 96
 def posted(client: Client) -> dict[str, str]:
     """Train a few networks, leave one in training, and return the paths of the pages."""
     dataset = client.datasets.upload(PENGUINS, name="penguins").id
-    posted = [
-        client.jobs.create(dataset_id=dataset, target=target, **choices).id
-        for target, choices in (
-            ("species", {"network": {"layers": [{"units": 6, "activation": "tanh"}]}, "epochs": 60}),
-            ("species", {"network": {"layers": [{"units": 16, "activation": "gelu"}]}, "epochs": 60}),
-            ("body_mass_g", {"epochs": 80, "optimizer": {"name": "adamw", "learning_rate": 0.003}}),
-            ("sex", {"epochs": 150}),
-        )
+    wanted: list[dict[str, Any]] = [
+        {"target": "species", "network": {"layers": [{"units": 6, "activation": "tanh"}]}, "epochs": 60},
+        {"target": "species", "network": {"layers": [{"units": 16, "activation": "gelu"}]}, "epochs": 60},
+        {"target": "body_mass_g", "epochs": 80, "optimizer": {"name": "adamw", "learning_rate": 0.003}},
+        {"target": "sex", "epochs": 150},
     ]
+    posted = [client.jobs.create(dataset_id=dataset, **each).id for each in wanted]
     small, other, *_ = posted
     for job in posted:
         client.jobs.wait(job, timeout=120)

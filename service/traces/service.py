@@ -29,7 +29,7 @@ from service.traces.schemas import Check, Curve, LayerTrace, Trace
 MOST_ROWS = 8
 CURVE_REACH, CURVE_POINTS = 4.0, 81
 ROWS_UNASKED, LOOKED_THROUGH = 3, 1000
-MOST_NUMBERS = 400_000
+MOST_NUMBERS = 200_000
 """Parameters times samples: the parts that the samples have in the gradient are most of what is answered."""
 
 

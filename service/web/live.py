@@ -16,6 +16,8 @@ from service.problems import dump
 
 EVENT_STREAM = "text/event-stream"
 LOOK_SECONDS = 1.0
+SHARE = 20
+"""A viewer's part of a page is rendered during at most one such part of the time, so that many viewers look rarer."""
 
 
 def is_wanted(request: Request) -> bool:
@@ -32,11 +34,13 @@ async def _frames(context: Context, render: Callable[[], str]) -> AsyncIterator[
     yield RETRY
     known, said = None, time.monotonic()
     while not context.stopping.is_set():
+        began = time.monotonic()
         text = await anyio.to_thread.run_sync(render)
+        took = time.monotonic() - began
         if text != known:
             known, said = text, time.monotonic()
             yield f"event: part\ndata: {dump(text)}\n\n".encode()
         elif time.monotonic() - said > HEARTBEAT_SECONDS:
             said = time.monotonic()
             yield HEARTBEAT
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(max(LOOK_SECONDS, SHARE * took))

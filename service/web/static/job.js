@@ -35,8 +35,6 @@ function refresh() {
         const other = fresh.getElementById(part.id);
         if (other) patch(part, other);
       }
-      // The forms of a model are there once the model is.
-      if (fresh.getElementById("job").dataset.model && !page.dataset.model) location.reload();
     })
     .catch(() => {})
     .finally(() => setTimeout(() => {
@@ -109,7 +107,8 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-document.getElementById("predict")?.addEventListener("submit", async (event) => {
+document.addEventListener("submit", async (event) => {
+  if (event.target.id !== "predict") return; // it comes with the model
   event.preventDefault();
   const row = {};
   for (const input of event.target.querySelectorAll("input[data-kind]")) {
@@ -121,7 +120,7 @@ document.getElementById("predict")?.addEventListener("submit", async (event) => 
   }
   const place = document.getElementById("prediction");
   try {
-    const { data } = await ask(`/v1/models/${page.dataset.model}/predict`, { rows: [row] });
+    const { data } = await ask(`/v1/models/${document.getElementById("model").dataset.model}/predict`, { rows: [row] });
     place.replaceChildren(...predicted(data[0]));
   } catch (error) {
     const told = error instanceof Refusal ? error.problem.errors.map((each) => `${each.field.replace("rows.0.", "")}: ${each.message}; allowed: ${each.allowed}`) : [];

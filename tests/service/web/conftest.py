@@ -42,12 +42,12 @@ class Opened:
     faults: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
-    def page(self, path: str = "/", *, url: str | None = None, width: int = 1200, **options: object) -> Page:
+    def page(self, path: str = "/", *, url: str | None = None, width: int = 1200, **options: Any) -> Page:
         """Open a page of the service in a window of its own."""
         context = self.browser.new_context(
             base_url=url or self.url,
             viewport={"width": width, "height": 900},
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         self.contexts.append(context)
         context.set_default_timeout(PATIENCE)

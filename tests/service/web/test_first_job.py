@@ -36,9 +36,10 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     expect(page.locator("#report")).to_contain_text("parameters")
     page.get_by_role("button", name="Start").click()  # three
     page.wait_for_url("**/jobs/*")
+    page.evaluate("window.mark = 'not loaded again'")
     assert ended(page) == "succeeded"
 
-    # A model has come, and with it the forms that need one.
+    # The model has come, and with it the form that needs one.
     page.wait_for_selector("#predict")
     page.wait_for_selector("#curves[data-epochs='100']")
     job = client.jobs.get(page.url.rpartition("/")[2])
@@ -48,6 +49,7 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     assert accuracy.index(min(accuracy)) < accuracy.index(max(accuracy))  # type: ignore[type-var]
     assert job.result is not None
     expect(page.locator("#metric")).to_have_text(f"{job.result.metrics['accuracy']:.4g}")
+    assert page.evaluate("window.mark") == "not loaded again"
     drawn = page.evaluate("document.getElementById('curves').data.find((trace) => trace.name == 'accuracy').y")
     assert drawn == accuracy
 

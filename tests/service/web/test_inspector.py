@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 import core
 from core.trace import Trace
+from service.client import Client
 from service.jobs.schemas import Job
 from service.models.predictor import load
 from service.traces.example import example
@@ -136,6 +137,15 @@ def assert_equal(told: dict[str, Any], of: object, names: list[str]) -> None:
         # JSON has every digit of a float64, and null for what isn't finite.
         wanted = np.asarray(getattr(of, name))
         np.testing.assert_array_equal(np.array(told[name], float), np.where(np.isfinite(wanted), wanted, np.nan))
+
+
+def test_a_network_that_is_too_large_to_look_at_is_refused(service: Serving, client: Client, penguins_job: Job):
+    wide = {"layers": [{"units": 600}, {"units": 400}]}
+    job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, network=wide)
+    client.jobs.wait(job.id, timeout=60)
+    answer = httpx.get(f"{service.url}/v1/jobs/{job.id}/trace", trust_env=False)
+    assert answer.status_code == 422
+    assert "up to 200000 parameters" in answer.json()["errors"][0]["allowed"]
 
 
 @pytest.mark.parametrize(

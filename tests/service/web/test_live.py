@@ -44,6 +44,9 @@ def test_pause_and_resume(opened: Opened, endless_job: Callable[[], Job]):
     page.get_by_role("button", name="resume").click()
     expect(page.locator("#summary .state")).to_have_text("running")
     expect(page.locator("#results")).to_contain_text("ckpt_")
+    page.get_by_role("link", name="Look inside its backpropagation").click()
+    expect(page.locator("#inspector")).to_contain_text("as its last checkpoint has it, after epoch")
+    expect(page.locator("#check")).to_contain_text("right")
 
 
 def test_a_broken_stream_goes_on_where_it_was(opened: Opened, service: Serving, endless_job: Callable[[], Job]):
