@@ -62,7 +62,9 @@ class Authentication:
             return await respond(_foreign(headers))(scope, receive, send)
         if scope["path"] not in OPEN and not scope["path"].startswith(OPEN_BELOW):
             context: Context = scope["app"].state.context
-            secret = bearer or (cookie_parser(headers.get("cookie", "")).get(COOKIE) if self._required else None)
+            secret = bearer
+            if bearer is None and self._required:
+                secret = cookie_parser(headers.get("cookie", "")).get(COOKIE)
             if secret is not None:
                 try:
                     caller = await context.keys.caller_of(secret)
