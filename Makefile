@@ -22,7 +22,7 @@ DATABASE ?= sqlite
 
 DOMAINS := tests/service/datasets tests/service/jobs tests/service/models
 
-.PHONY: help screenshots bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest growth serve clean
+.PHONY: help screenshots bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ bench-pages: $(VENV)/installed-test $(VENV)/system-packages ## how soon each pag
 
 screenshots: $(VENV)/installed-test $(VENV)/system-packages ## a picture of each page, light and dark, into docs/pages
 	$(BIN)/python -m tests.screenshots
+
+scores: $(BENCH)/installed ## jobs with default settings on real tables, beside scikit-learn; adds its part to benchmarks/RESULTS.md
+	$(BENCH)/bin/python -m benchmarks.scores
 
 growth: $(BENCH)/installed ## plot a step's time against batch, width, depth, networks, threads: benchmarks/growth.png
 	$(BENCH)/bin/python -m benchmarks.growth

@@ -102,11 +102,20 @@ class Attempt:
                 "format": lease.dataset.format,
                 "columns": lease.dataset.columns,
                 "spec": lease.spec,
+                "data": {
+                    part: {"dataset_id": dataset.id, "sha256": dataset.sha256}
+                    for part, dataset in {"train": lease.dataset, **lease.held_out}.items()
+                },
+                "held_out": {
+                    part: {"table": storage.path(table_key(dataset.id)), "format": dataset.format}
+                    for part, dataset in lease.held_out.items()
+                },
                 "draft": files.draft(storage, lease.folder),
                 "checkpoints": storage.path(files.checkpoints(lease.job_id, lease.token)),
                 "checkpoint_seconds": self._settings.checkpoint_seconds,
                 "resume": storage.path(lease.checkpoint.folder) if lease.checkpoint else None,
                 "init_from": storage.path(lease.init_from) if lease.init_from else None,
+                "start": lease.start,
                 "device": self._child.device,
                 "memory_bytes": self._settings.job_memory_bytes,
                 "about": dict(logs.fields()),

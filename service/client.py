@@ -18,7 +18,7 @@ from service.client_errors import DeltabarError, error_of
 from service.datasets.schemas import Dataset
 from service.event_stream import messages
 from service.jobs.schemas import Checkpoint, Job, Metrics
-from service.models.schemas import Model, Predictions, WeightsFormat
+from service.models.schemas import Model, ModelCard, Predictions, WeightsFormat
 from service.schemas import Page
 
 PIECE = 2**20
@@ -287,6 +287,10 @@ class Models:
     def get(self, model_id: str) -> Model:
         """Return a model: what it predicts, from which columns, and how well."""
         return Model.model_validate_json(self._client.request("GET", f"/v1/models/{model_id}").content)
+
+    def card(self, model_id: str) -> ModelCard:
+        """Return all that is known of how a model came to be: its job, data, scores, and gradient certificates."""
+        return ModelCard.model_validate_json(self._client.request("GET", f"/v1/models/{model_id}/card").content)
 
     def list(self, limit: int = 20, after: str | None = None) -> Page[Model]:
         """Return models, newest first; `after` goes on from an id."""

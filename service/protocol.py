@@ -24,10 +24,18 @@ from pydantic import BaseModel
 
 from service.datasets.schemas import Column, Format
 from service.jobs.schemas import Spec
+from service.jobs.split import Part
 from service.problems import dump
 
 Message = tuple[str, dict[str, Any]]
 FINAL = ("done", "failed", "stopped")
+
+
+class HeldOut(BaseModel):
+    """Another data set, to measure on."""
+
+    table: Path
+    format: Format
 
 
 class Assignment(BaseModel):
@@ -35,12 +43,15 @@ class Assignment(BaseModel):
 
     Attributes:
         table, format, columns: the data set.
+        data: the ids and hashes of all data sets, by what they are for.
+        held_out: the data sets to validate and to test on, where the spec names some.
         spec: what is trained.
         draft: the folder for the model, which doesn't exist yet.
         checkpoints: the folder for drafts of checkpoints.
         checkpoint_seconds: how often to write one.
         resume: the folder of the checkpoint to go on from.
         init_from: the folder of the model or checkpoint whose weights to start with.
+        start: the id of that model or checkpoint.
         device: where jobs are trained that don't name a device.
         memory_bytes: how much memory the job may have; 0 for all there is.
         about: what the child's log lines are about.
@@ -50,11 +61,14 @@ class Assignment(BaseModel):
     format: Format
     columns: list[Column]
     spec: Spec
+    data: dict[str, dict[str, str]] = {}
+    held_out: dict[Part, HeldOut] = {}
     draft: Path
     checkpoints: Path
     checkpoint_seconds: float = 30.0
     resume: Path | None = None
     init_from: Path | None = None
+    start: str | None = None
     device: str = "cpu"
     memory_bytes: int = 0
     about: dict[str, str | int] = {}

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Item = TypeVar("Item", bound=BaseModel)
+
+
+class Given(BaseModel):
+    """The base of what callers send."""
+
+    # strict: `true` is not 1, "64" is not 64, 64.5 is not 64
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Page(BaseModel, Generic[Item]):

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.datasets.features import EncodingChoices, Feature, fit_feature
+from service.datasets.choices import EncodingChoices
+from service.datasets.features import Feature, fit_feature
 from service.datasets.schemas import Column
 from service.datasets.targets import LabelTarget, NumberTarget, fit_number_target, label_target
 

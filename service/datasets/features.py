@@ -6,37 +6,21 @@ of its own says so with 1.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from service.datasets.arrays import floats, index_of
-from service.datasets.scaling import SCALINGS, Scaling, scaled
+from service.datasets.choices import EncodingChoices
+from service.datasets.scaling import SCALINGS, scaled
 from service.datasets.schemas import Column
 from service.datasets.summary import labels
 
-MOST_CATEGORIES = 100
 DAY = 86_400.0
 CYCLES = {"day": DAY, "week": 7 * DAY, "year": 365.2425 * DAY}
 """Periods in seconds; a year is the Gregorian calendar's mean one."""
-
-
-class EncodingChoices(BaseModel):
-    """What a job may choose about the encoding of its features."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    numbers: Scaling = Field(
-        default="standard",
-        description="standard: by mean and deviation; robust: by median and the range of the middle half; min_max: "
-        "from 0 to 1; none: as they are. Learned from the training rows",
-    )
-    max_categories: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=MOST_CATEGORIES,
-        description="Of a column with more categories, the most frequent have an input each, the others share one",
-    )
 
 
 class NumericFeature(BaseModel):

@@ -83,20 +83,25 @@ def takes(column: Column, kind: Kind) -> bool:
     return True
 
 
-def for_a_job(columns: Sequence[Column], target: str, kinds: Mapping[str, ChosenKind]) -> list[Column]:
+def for_a_job(
+    columns: Sequence[Column], target: str, kinds: Mapping[str, ChosenKind], divides: str | None = None
+) -> list[Column]:
     """Return the columns as a job is to see them: with the kinds that it gives, and its target for what it holds.
 
-    A target of which every row has a value of its own is a quantity all the same.
+    A target of which every row has a value of its own is a quantity all the same. The column that `divides` the rows
+    into those to train on and others is no feature.
     """
     seen = []
     for column in columns:
         kind = kinds.get(column.name, column.kind)
         if column.name == target and column.name not in kinds and kind in ("identifier", "text", "constant"):
             kind = natural_kind(column.values)
-        seen.append(column.model_copy(update={"kind": kind, "feature": kind in FEATURES}))
+        seen.append(column.model_copy(update={"kind": kind, "feature": kind in FEATURES and column.name != divides}))
     return seen
 
 
-def in_use(columns: Sequence[Column], target: str, kinds: Mapping[str, ChosenKind]) -> list[Column]:
+def in_use(
+    columns: Sequence[Column], target: str, kinds: Mapping[str, ChosenKind], divides: str | None = None
+) -> list[Column]:
     """Return those that the job learns from, and its target."""
-    return [column for column in for_a_job(columns, target, kinds) if column.feature or column.name == target]
+    return [column for column in for_a_job(columns, target, kinds, divides) if column.feature or column.name == target]

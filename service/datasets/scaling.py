@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 
-Scaling = Literal["standard", "robust", "min_max", "none"]
+from service.datasets.choices import Scaling
+
 Scale = tuple[float, float]
 """What is subtracted, and what then is divided by."""
 

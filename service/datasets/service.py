@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from anyio import to_thread
 from polars import selectors
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -96,8 +96,10 @@ def delete_dataset(context: Context, dataset_id: str) -> None:
     """Delete the data set; 409 while a job that isn't over uses it."""
     with context.database.write() as session:
         row = _row(session, dataset_id, for_update=True)  # whoever posts a job locks it too
+        split = tables.Job.spec["split"]
+        named = [split[part].as_string() == dataset_id for part in ("validation", "test")]
         using = select(tables.Job.id).where(
-            tables.Job.dataset_id == dataset_id, tables.Job.state.in_(("queued", "running", "paused"))
+            tables.Job.state.in_(("queued", "running", "paused")), or_(tables.Job.dataset_id == dataset_id, *named)
         )
         if jobs := session.scalars(using.order_by(tables.Job.id).limit(3)).all():
             raise Problem(

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from service import tables
 from service.context import Context
 from service.jobs import files
-from service.jobs.schemas import Job, State
+from service.jobs.schemas import Job, Spec, State
+from service.jobs.split import datasets_of
 from service.jobs.starting import source_of
 from service.jobs.states import ENDED, move
 from service.problems import Problem, not_found
@@ -191,9 +192,11 @@ def _allowed(session: Session, job_id: str, action: Action) -> tuple[tables.Job,
 
 
 def _check_that_it_can_start(session: Session, job: tables.Job, checkpoint: tables.Checkpoint | None) -> None:
-    if session.get(tables.Dataset, job.dataset_id, with_for_update={"read": True}) is None:
-        detail = f"The data set {job.dataset_id} of this job was deleted. Upload it again and post a new job."
-        raise Problem(409, "dataset_gone", detail)
+    needed = [job.dataset_id, *datasets_of(Spec.model_validate(job.spec).split).values()]
+    for dataset_id in sorted(set(needed)):
+        if session.get(tables.Dataset, dataset_id, with_for_update={"read": True}) is None:
+            detail = f"The data set {dataset_id} of this job was deleted. Upload it again and post a new job."
+            raise Problem(409, "dataset_gone", detail)
     if job.init_from and not checkpoint and source_of(session, job.init_from, kept=True) is None:
         detail = f"What this job starts with, {job.init_from}, was deleted. Post a new job that starts without it."
         raise Problem(409, "start_gone", detail)

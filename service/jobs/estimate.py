@@ -13,15 +13,16 @@ from core.backend import COPIED
 from core.compiled_steps import MOST_WORK
 from core.estimate import estimate as core_estimate
 from core.regularization import Regularization
-from core.split import shares
 from service import tables
-from service.datasets.features import CYCLES, MOST_CATEGORIES
+from service.datasets.features import CYCLES
 from service.datasets.kinds import in_use
 from service.datasets.schemas import Column
 from service.jobs.choices import LOSS, OPTIMIZER
 from service.jobs.duration import Calibration, Work, seconds
 from service.jobs.layers import layers_of
 from service.jobs.schemas import Bounds, Estimate, Spec
+from service.jobs.split import ByGroup, column_of
+from service.jobs.splitting import Divided, Others, splitting_of
 
 RESIDENT_BYTES = 150 * 2**20
 """Of a child that waits for a job, where none has said."""
@@ -41,15 +42,15 @@ def calibration_of(session: Session) -> Calibration | None:
     return None if found is None else Calibration.model_validate(found)
 
 
-def estimate(spec: Spec, dataset: tables.Dataset, calibration: Calibration | None) -> Estimate:
+def estimate(spec: Spec, dataset: tables.Dataset, calibration: Calibration | None, others: Others) -> Estimate:
     """Return what the job will take; the seconds only where a worker has measured its machine, and for the CPU."""
-    return _Job(spec, dataset, calibration).estimate()
+    return _Job(spec, dataset, calibration, others).estimate()
 
 
-def rows_of(spec: Spec, dataset: tables.Dataset) -> tuple[int, int]:
-    """Return on how many rows the job will train, and how many are held out."""
-    job = _Job(spec, dataset, None)
-    return job.n_train, job.n_validation
+def rows_of(spec: Spec, dataset: tables.Dataset, others: Others) -> tuple[int, int, int]:
+    """Return on how many rows the job will train, validate and test."""
+    job = _Job(spec, dataset, None, others)
+    return job.n_train, job.divided.validation, job.divided.test
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class _Job:
     spec: Spec
     dataset: tables.Dataset
     calibration: Calibration | None
+    others: Others
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -68,19 +70,14 @@ class _Job:
         return self.dataset.rows - self.columns[self.spec.target].missing
 
     @cached_property
-    def n_validation(self) -> int:
-        validation, classes = self.spec.validation, self.columns[self.spec.target].classes
-        if validation is None:
-            return 0
-        wanted = round(validation.fraction * self.n_rows)
-        if self.spec.task == "classification" and validation.stratify and classes:
-            return sum(shares(list(classes.values()), validation.fraction, wanted))
-        return wanted
+    def divided(self) -> Divided:
+        spec, columns = self.spec, list(self.columns.values())
+        return splitting_of(spec.split, columns, spec.target, self.dataset.rows, spec.task, self.others).divided()
 
     @cached_property
     def n_train(self) -> int:
         """Rows to train on; those of a class that weighs nothing aren't."""
-        rows, weights = self.n_rows - self.n_validation, self.spec.class_weight
+        rows, weights = self.divided.train, self.spec.class_weight
         if not isinstance(weights, dict):
             return rows
         classes = self.columns[self.spec.target].classes or {}
@@ -90,10 +87,11 @@ class _Job:
     @property
     def inputs(self) -> Bounds:
         """Return the inputs that the encoding may have, which learns from rows that are yet to be drawn."""
-        out = self.dataset.rows - (self.n_rows - self.n_validation)
-        used = in_use(list(self.columns.values()), self.spec.target, self.spec.kinds)
+        # Which groups are held out, and so how many rows, isn't known either.
+        out = self.dataset.rows - (1 if isinstance(self.spec.split, ByGroup) else self.divided.train)
+        used = in_use(list(self.columns.values()), self.spec.target, self.spec.kinds, column_of(self.spec.split))
         features = [column for column in used if column.name != self.spec.target]
-        bounds = [_inputs_of(column, self.dataset.rows, out) for column in features]
+        bounds = [_inputs_of(column, self.dataset.rows, out, self.spec.encoding.max_categories) for column in features]
         return Bounds(least=sum(b.least for b in bounds), most=sum(b.most for b in bounds))
 
     def estimate(self) -> Estimate:
@@ -108,7 +106,7 @@ class _Job:
             optimizer=OPTIMIZER.make(spec.optimizer),
             epochs=spec.epochs,
             batch_size=batch_size,
-            n_validation=self.n_validation,
+            n_validation=self.divided.validation,
             dtype=spec.dtype,
             data_dtype="float64",
             regularization=Regularization(**spec.regularization),
@@ -146,7 +144,7 @@ class _Job:
             compiled=self._is_compiled(widths[0], batch_size * n_parameters),
             batch_size=batch_size,
             n_train=self.n_train,
-            n_validation=self.n_validation,
+            n_validation=self.divided.validation,
             epochs=spec.epochs,
             slots=len(getattr(optimizer, "slots", ())) + optimizer.working + (spec.average is not None),
             evaluations=LINE_SEARCH if optimizer.full_batch else 1.0,
@@ -172,8 +170,11 @@ class _Job:
         )
 
 
-def _inputs_of(column: Column, rows: int, out: int) -> Bounds:
-    """Return the inputs of a column of `rows` rows, of which `out`, whichever they are, are kept from the encoding."""
+def _inputs_of(column: Column, rows: int, out: int, most: int) -> Bounds:
+    """Return the inputs of a column of `rows` rows, of which `out`, whichever they are, are kept from the encoding.
+
+    Up to `most` categories have an input each; where there are more, the others share one.
+    """
     present, missing = rows - column.missing, column.missing
     may_be_missing, is_missing = missing > 0, missing > out
     if present == 0:
@@ -183,5 +184,5 @@ def _inputs_of(column: Column, rows: int, out: int) -> Bounds:
     if column.kind == "date":
         return Bounds(least=1, most=1 + 2 * len(CYCLES) + may_be_missing)
     sure = max(column.distinct - out, sum(count > out for count in (column.classes or {}).values()), present > out)
-    fewest = min(sure, MOST_CATEGORIES) + (is_missing and present > out)
-    return Bounds(least=fewest, most=min(column.distinct, MOST_CATEGORIES) + may_be_missing)
+    fewest = min(sure, most + 1) + (is_missing and present > out)
+    return Bounds(least=fewest, most=min(column.distinct, most + 1) + may_be_missing)

@@ -19,8 +19,8 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
@@ -33,6 +33,8 @@ from service.ids import new_id
 from service.jobs import checkpoints, files
 from service.jobs.epochs import pack
 from service.jobs.order import first_in_line
+from service.jobs.schemas import Spec
+from service.jobs.split import Part, datasets_of
 from service.jobs.states import Stale, move
 from service.problems import plain
 from service.tables import ApiKey, Checkpoint, Dataset, Event, Job, Model
@@ -67,8 +69,10 @@ class Lease:
     """A job that is ours for now: what to train, and the fencing token to write with.
 
     Attributes:
+        held_out: the data sets to validate and to test on, by which, where the spec names some.
         checkpoint: what to go on from.
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint.
+        start: the id of that model or checkpoint.
         ends_at: when its deadline will have passed, if it has one.
     """
 
@@ -77,8 +81,10 @@ class Lease:
     attempt: int
     spec: dict[str, Any]
     dataset: Dataset
+    held_out: Mapping[Part, Dataset] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     init_from: str | None = None
+    start: str | None = None
     ends_at: float | None = None
 
     @property
@@ -141,14 +147,17 @@ def _claim(database: Database, now: float, lease_seconds: float, worker_id: str 
 
 
 def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Checkpoint | None, now: float) -> Lease:
+    held_out = datasets_of(Spec.model_validate(job.spec).split)
     return Lease(
         job.id,
         token,
         attempt,
         job.spec,
         session.get_one(Dataset, job.dataset_id),
+        {part: session.get_one(Dataset, dataset_id) for part, dataset_id in held_out.items()},
         checkpoint,
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
+        job.init_from,
         None if job.deadline_seconds is None else now + job.deadline_seconds - job.run_seconds,
     )
 

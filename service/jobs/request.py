@@ -9,7 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from service.ids import DatasetId, StartId
 from service.jobs.choices import ACTIVATION, LOSS, NORMALIZATION, OPTIMIZER, REGULARIZATION, SCHEDULE
-from service.jobs.schemas import Choice, Given, Share, Text, Training
+from service.jobs.schemas import Choice, Text, Training
+from service.jobs.split import Share
+from service.schemas import Given
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Weights = dict[Text, Annotated[FiniteFloat, Field(ge=0, le=1e6)]]

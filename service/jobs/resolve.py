@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -17,20 +18,27 @@ from service.datasets.summary import MOST_CLASSES
 from service.jobs.choices import LOSS, SCHEDULE
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Choice, Output, Spec, Task
+from service.jobs.split import column_of
+from service.jobs.splitting import UPLOADED, Others, Splitting
 from service.jobs.starting import Source, differences
 from service.problems import echo, invalid
 from service.schemas import FieldError
 from service.settings import Settings
 from service.tables import Dataset
 
-UPLOADED = "the id of an uploaded data set, from POST or GET /v1/datasets"
 FEWEST_NUMBERS = 21
 """A target of whole numbers is a quantity, rather than a label, from so many different ones on."""
 USUAL_BATCH_SIZE = 32
 NUMBER_LOSSES = ", ".join(["auto", *(loss.name for loss in core.LOSSES.values() if not loss.tells_classes)])
 
 
-def resolve(request: JobRequest, dataset: Dataset | None, start: Source | None, settings: Settings) -> Spec:
+def resolve(
+    request: JobRequest,
+    dataset: Dataset | None,
+    start: Source | None,
+    settings: Settings,
+    others: Others = MappingProxyType({}),
+) -> Spec:
     """Return the spec in which everything is settled but the device, which is the worker's to find.
 
     Args:
@@ -38,6 +46,7 @@ def resolve(request: JobRequest, dataset: Dataset | None, start: Source | None, 
         dataset: the data set that it names; None where there is none.
         start: what `init_from` names; None where there is nothing.
         settings: what the operator allows.
+        others: the data sets that its split names, those that are there.
 
     Raises `Problem` (422) with one error for each thing that is wrong.
     """
@@ -55,17 +64,19 @@ def resolve(request: JobRequest, dataset: Dataset | None, start: Source | None, 
         missing = _error("target", request.target, "the data set has no such column", f"one of: {names}")
         raise invalid([missing, *unknown])
     unfit = list(_kind_errors(request, columns))
-    columns = for_a_job(columns, request.target, request.kinds)
+    columns = for_a_job(columns, request.target, request.kinds, column_of(request.split))
     target = next(column for column in columns if column.name == request.target)
     loss = LOSS.choose(_fitting_loss(target)) if request.loss == "auto" else request.loss
     features = [
         column for column in columns if column is not target and column.feature and column.missing < dataset.rows
     ]
-    case = _Case(request, target, loss, features, dataset.rows - target.missing, settings.max_parameters)
+    case = _Case(request, columns, target, loss, features, dataset.rows, others, settings.max_parameters)
     unlike = differences(start, request, case.task, case.output, columns) if start else ()
     if errors := [*unfit, *case.errors(), *unknown, *unlike]:
         raise invalid(errors)
     given = request.model_dump(include=set(Spec.model_fields) - {"loss", "batch_size"})
+    if start:
+        given["encoding"] = start.encoding
     return Spec(**given, task=case.task, loss=loss, output=case.output, batch_size=case.batch_size)
 
 
@@ -89,14 +100,26 @@ def _fitting_loss(target: Column) -> str:
 
 @dataclass(frozen=True)
 class _Case:
-    """A job on its data set: `n_rows` of them have a target."""
+    """A job on its data set, of `rows` rows."""
 
     request: JobRequest
+    columns: list[Column]
     target: Column
     loss: Choice
     features: list[Column]
-    n_rows: int
+    rows: int
+    others: Others
     max_parameters: int
+
+    @cached_property
+    def splitting(self) -> Splitting:
+        """The rows, divided."""
+        return Splitting(self.request.split, self.columns, self.target, self.rows, self.task, self.others)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that have a target."""
+        return self.splitting.n_rows
 
     @cached_property
     def rule(self) -> core.Loss:
@@ -123,7 +146,7 @@ class _Case:
             yield self._of_target("the column has no value in any row", "a column with values")
         else:
             yield from self._regression_errors() if self.task == "regression" else self._class_errors()
-            yield from self._validation_errors()
+            yield from self.splitting.errors()
             yield from self._early_stopping_errors()
             yield from self._class_weight_errors()
         if not self.features:
@@ -168,34 +191,14 @@ class _Case:
         elif not self.rule.takes_labels and n_classes != 2:
             message = f"{name} needs two classes, and the target {self.target.name!r} has {n_classes}"
             yield self._of_loss(message, self._losses_for_classes())
-        if self.request.validation and self.request.validation.stratify:
-            rare = [label for label, rows in (self.target.classes or {}).items() if rows < 2]
-            if rare:
-                yield self._of_target(
-                    f"seen in one row only: {echo(', '.join(rare))}; stratified validation needs two rows of a class",
-                    "a column in which every class has at least two rows; or validation.stratify = false",
-                )
-
-    def _validation_errors(self) -> Iterator[FieldError]:
-        if self.request.validation is None:
-            return
-        fraction = self.request.validation.fraction
-        n_validation = round(fraction * self.n_rows)
-        if not 1 <= n_validation < self.n_rows:
-            which = "no row for validation" if n_validation < 1 else "no row to train on"
-            yield _error(
-                "validation.fraction",
-                fraction,
-                f"of the {self.n_rows} rows that have a target, this fraction leaves {which}",
-                "a fraction that leaves rows on both sides; or validation = null",
-            )
 
     def _early_stopping_errors(self) -> Iterator[FieldError]:
         stopping = self.request.early_stopping
         metrics = ["accuracy"] if self.task == "classification" else ["rmse", "mae", "r2"]
-        there = ["loss", "validation_loss", *metrics] if self.request.validation else ["loss"]
+        validates = self.splitting.divided().validation > 0
+        there = ["loss", "validation_loss", *metrics] if validates else ["loss"]
         if stopping and stopping.monitor not in there:
-            why = f"in a {self.task}" if self.request.validation else "without validation"
+            why = f"in a {self.task}" if validates else "without validation rows"
             message = f"{stopping.monitor} isn't measured {why}"
             yield _error("early_stopping.monitor", stopping.monitor, message, f"one of: {', '.join(there)}")
 

@@ -9,22 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
 
+from service.datasets.choices import EncodingChoices
 from service.datasets.schemas import ChosenKind
 from service.ids import CheckpointId, DatasetId, JobId, ModelId, StartId
-from service.schemas import FieldError
+from service.jobs.split import ByFraction, Split, older
+from service.schemas import FieldError, Given
 
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 Task = Literal["classification", "regression"]
-Share = Annotated[FiniteFloat, Field(ge=0, lt=1)]
 Device = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")]
 Text = Annotated[str, StringConstraints(max_length=500)]
-
-
-class Given(BaseModel):
-    """The base of what callers send."""
-
-    # strict: `true` is not 1, "64" is not 64, 64.5 is not 64
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Choice(BaseModel):
@@ -55,13 +49,6 @@ class Network(BaseModel):
     layers: list[Layer]
 
 
-class Validation(Given):
-    """Which rows are kept from training, to measure the network on."""
-
-    fraction: Annotated[FiniteFloat, Field(gt=0, lt=1)] = 0.2
-    stratify: bool = Field(default=True, description="Keep the shares of the classes; without effect on regression")
-
-
 class EarlyStopping(Given):
     """When to end a training before its last epoch: once `monitor` hasn't got better for `patience` epochs."""
 
@@ -80,12 +67,19 @@ class Training(BaseModel):
         description="Of columns that are to count as something else than the data set says: categorical for labels "
         "that are numbers, identifier to leave a column out",
     )
+    encoding: EncodingChoices = Field(
+        default=EncodingChoices(), description="How columns become inputs; with init_from, that of its start"
+    )
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     average: Annotated[FiniteFloat, Field(gt=0, lt=1)] | None = Field(
         default=None,
         description="β: the model has the mean of its weights after all steps, in which those of k steps ago count βᵏ",
     )
-    validation: Validation | None = Validation()
+    split: Split | None = Field(
+        default=ByFraction(),
+        description="Which rows are kept from training, and for what; null trains on all. The column that divides them "
+        "is no feature",
+    )
     early_stopping: EarlyStopping | None = None
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     device: Device = Field(default="auto", description="auto, cpu, cuda, or cuda:<number>; auto takes a GPU that works")
@@ -115,6 +109,11 @@ class Spec(Training):
     optimizer: Choice
     schedule: Choice = Choice(name="constant")
     regularization: dict[str, float | None] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older(cls, given: Any) -> Any:
+        return older(given)
 
 
 class Progress(BaseModel):
@@ -179,10 +178,15 @@ class Result(BaseModel):
     loss: float
     validation_loss: float | None
     metrics: dict[str, float | None] = Field(description="On the validation rows, in the target's own unit")
+    test_loss: float | None = Field(default=None, description="Of the model on the test rows, measured once")
+    test_metrics: dict[str, float | None] = Field(
+        default={}, description="The same metrics on the test rows, which no choice rests on"
+    )
     seconds: float = Field(description="Spent training")
     n_parameters: int
     n_train: int
     n_validation: int
+    n_test: int = 0
     device: str = Field(description="cpu, or cuda:<number>")
     estimated: Took | None = Field(default=None, description="What the job was expected to take when it was posted")
     actual: Took | None = Field(default=None, description="What the attempt that succeeded took")

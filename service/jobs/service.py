@@ -21,6 +21,8 @@ from service.jobs.idempotency import Asking, gone
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import Checkpoint, Estimate, Job, Progress, Spec, State, Took
+from service.jobs.split import datasets_of
+from service.jobs.splitting import others_of
 from service.jobs.starting import source_of
 from service.jobs.states import ENDED
 from service.models.predictor import WEIGHTS
@@ -74,18 +76,24 @@ def _settle(context: Context, request: JobRequest) -> _Settled:
     with context.database.read() as session:
         dataset = session.get(tables.Dataset, request.dataset_id)
         start = source_of(session, request.init_from) if request.init_from else None
+        others = others_of(session, request.split)
         calibration = calibration_of(session)
-    spec = resolve(request, dataset, start, context.settings)
+    spec = resolve(request, dataset, start, context.settings, others)
     assert dataset is not None, "resolve refuses a job without one"
-    return _Settled(spec, estimate(spec, dataset, calibration))
+    return _Settled(spec, estimate(spec, dataset, calibration, others))
 
 
 def _queue(session: Session, context: Context, request: JobRequest, settled: _Settled) -> Job:
     # Neither ever changes, but they may have gone since. From here on they can't, until the job that needs them is in.
     dataset = session.get(tables.Dataset, request.dataset_id, with_for_update={"read": True})
     start = source_of(session, request.init_from, kept=True) if request.init_from else None
-    if dataset is None or (request.init_from and start is None):
-        resolve(request, dataset, start, context.settings)  # says so
+    others = others_of(session, request.split, kept=True)
+    if (
+        dataset is None
+        or (request.init_from and start is None)
+        or others.keys() < {*datasets_of(request.split).values()}
+    ):
+        resolve(request, dataset, start, context.settings, others)  # says so
     assert dataset is not None, "resolve refuses a job without one"
     row = tables.Job(
         id=new_id("job"),

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from service.datasets.choices import EncodingChoices
 from service.datasets.schemas import Column
 from service.jobs.request import JobRequest, RequestedLayer
 from service.jobs.schemas import Layer, Output, Spec, Task
+from service.jobs.split import column_of
 from service.models.schemas import Feature, TrainedNetwork
 from service.problems import echo
 from service.schemas import FieldError
@@ -25,6 +27,7 @@ MAY_DIFFER: Mapping[str, Literal["freely", "in part", "never"]] = {
     "dataset_id": "in part",
     "target": "never",
     "kinds": "in part",
+    "encoding": "never",
     "network": "in part",
     "loss": "in part",
     "class_weight": "freely",
@@ -34,7 +37,7 @@ MAY_DIFFER: Mapping[str, Literal["freely", "in part", "never"]] = {
     "average": "freely",
     "epochs": "freely",
     "batch_size": "freely",
-    "validation": "freely",
+    "split": "freely",
     "early_stopping": "freely",
     "seed": "freely",
     "device": "freely",
@@ -63,6 +66,7 @@ class Source:
     output: Output
     classes: Sequence[str] | None
     features: Sequence[Feature] | None
+    encoding: EncodingChoices
 
 
 def source_of(session: Session, init_from: str, *, kept: bool = False) -> Source | None:
@@ -73,20 +77,24 @@ def source_of(session: Session, init_from: str, *, kept: bool = False) -> Source
     lock: Any = {"read": True} if kept else None
     if init_from.startswith("model_"):
         model = session.get(Model, init_from, with_for_update=lock)
-        return _of_model(model) if model else None
+        return _of_model(model, _spec_of(session, model.job_id)) if model else None
     checkpoint = session.get(Checkpoint, init_from, with_for_update=lock)
     if checkpoint is None:
         return None
-    spec = Spec.model_validate(session.get_one(Job, checkpoint.job_id).spec)
-    return Source(init_from, spec.target, spec.task, spec.network.layers, spec.output, None, None)
+    spec = _spec_of(session, checkpoint.job_id)
+    return Source(init_from, spec.target, spec.task, spec.network.layers, spec.output, None, None, spec.encoding)
 
 
-def _of_model(model: Model) -> Source:
+def _spec_of(session: Session, job_id: str) -> Spec:
+    return Spec.model_validate(session.get_one(Job, job_id).spec)
+
+
+def _of_model(model: Model, spec: Spec) -> Source:
     card = model.card
     *hidden, output = TrainedNetwork.model_validate(card["network"]).layers
     features = [Feature.model_validate(feature) for feature in card["features"]]
     last = Output(units=output.units, activation=output.activation)
-    return Source(model.id, card["target"], card["task"], hidden, last, card["classes"], features)
+    return Source(model.id, card["target"], card["task"], hidden, last, card["classes"], features, spec.encoding)
 
 
 def differences(
@@ -112,7 +120,10 @@ def differences(
         yield _error("loss", given, message, f"a loss for {source.task} with the output {source.output.activation}")
     else:
         yield from _of_classes(source, request, output, columns)
-    yield from _of_columns(source, columns)
+    yield from _of_columns(source, request, columns)
+    if "encoding" in request.model_fields_set and request.encoding != source.encoding:
+        message = f"{start} comes with its encoding of the columns"
+        yield _error("encoding", request.encoding.model_dump(), message, "that of the start, or none given")
     here, there = _told(request.network.layers), _told(source.hidden)
     if here != there:
         yield _error("network.layers", here, f"{start} has other hidden layers", there)
@@ -129,9 +140,13 @@ def _of_classes(source: Source, request: JobRequest, output: Output, columns: Se
         yield _error("target", request.target, message, f"a target with {source.output.units} outputs")
 
 
-def _of_columns(source: Source, columns: Sequence[Column]) -> Iterator[FieldError]:
+def _of_columns(source: Source, request: JobRequest, columns: Sequence[Column]) -> Iterator[FieldError]:
     kinds = {column.name: column.kind for column in columns}
+    divides = column_of(request.split)
     for feature in source.features or ():
+        if feature.name == divides:
+            message = f"{source.id} reads this column, so it can't divide the rows"
+            yield _error("split.column", divides, message, "a column that it doesn't read; or a job without init_from")
         kind = kinds.get(feature.name)
         if kind != feature.kind:
             has = f"is {kind} here" if kind else "isn't in the data set"

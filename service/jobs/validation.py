@@ -16,6 +16,7 @@ from service.jobs.estimate import calibration_of, estimate
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import ValidationReport
+from service.jobs.splitting import others_of
 from service.jobs.starting import source_of
 from service.jobs.warnings import of_sample, warnings
 from service.problems import Problem, field_errors, not_found
@@ -23,7 +24,7 @@ from service.schemas import FieldError
 
 SAID_OF: Mapping[str, frozenset[str]] = {
     "loss": frozenset({"target", "class_weight", "early_stopping"}),
-    "validation": frozenset({"target", "early_stopping"}),
+    "split": frozenset({"target", "early_stopping"}),
     "network": frozenset({"batch_size"}),
     "optimizer": frozenset({"batch_size", "schedule", "regularization"}),
 }
@@ -42,9 +43,10 @@ def validate(context: Context, given: Any) -> ValidationReport:
     with context.database.read() as session:
         dataset = session.get(tables.Dataset, request.dataset_id)
         start = source_of(session, request.init_from) if request.init_from else None
+        others = others_of(session, request.split)
         calibration = calibration_of(session)
     try:
-        spec = resolve(request, dataset, start, context.settings)
+        spec = resolve(request, dataset, start, context.settings, others)
     except Problem as problem:
         silent = unread.union(*(SAID_OF.get(field, ()) for field in unread))
         return _refused(errors + [error for error in problem.errors if _top(error.field) not in silent])
@@ -54,9 +56,9 @@ def validate(context: Context, given: Any) -> ValidationReport:
     return ValidationReport(
         valid=True,
         errors=[],
-        warnings=[*warnings(spec, dataset), *of_sample(spec, dataset, _sample(context, dataset))],
+        warnings=[*warnings(spec, dataset, others), *of_sample(spec, dataset, _sample(context, dataset))],
         spec=spec,
-        estimate=estimate(spec, dataset, calibration),
+        estimate=estimate(spec, dataset, calibration, others),
     )
 
 

@@ -11,7 +11,15 @@ from fastapi.responses import FileResponse
 from service.context import ReadContext
 from service.models import evaluation, service
 from service.models.formats import MEDIA_TYPES
-from service.models.schemas import EvaluateRequest, Evaluation, Model, Predictions, PredictRequest, WeightsFormat
+from service.models.schemas import (
+    EvaluateRequest,
+    Evaluation,
+    Model,
+    ModelCard,
+    Predictions,
+    PredictRequest,
+    WeightsFormat,
+)
 from service.pages import After, Limit, page
 from service.problems import RESPONSES
 from service.schemas import Page
@@ -38,6 +46,16 @@ def list_models(context: ReadContext, limit: Limit = 20, after: After = None) ->
 def get_model(context: ReadContext, model_id: str) -> Model:
     """Return one model: what it predicts, from which columns, and how well."""
     return service.get_model(context, model_id)
+
+
+@router.get("/{model_id}/card")
+def get_card(context: ReadContext, model_id: str) -> ModelCard:
+    """Return all that is known of how the model came to be.
+
+    That is the job, the data with their hashes, scores on all parts of the rows, versions, what it started from, and
+    the gradient certificates: that the gradients were right.
+    """
+    return service.get_card(context, model_id)
 
 
 @router.get("/{model_id}/weights", response_class=FileResponse, responses=WEIGHTS_RESPONSES)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from service.ids import DatasetId, JobId, ModelId
-from service.jobs.schemas import Layer, Task
+from service.ids import DatasetId, JobId, ModelId, StartId
+from service.jobs.schemas import Layer, Spec, Task
 
 WeightsFormat = Literal["safetensors", "npz", "onnx"]
 
@@ -44,6 +44,9 @@ class Model(BaseModel):
     features: list[Feature]
     network: TrainedNetwork
     metrics: dict[str, float | None] = Field(description="On the validation rows, after the last epoch")
+    test_metrics: dict[str, float | None] = Field(
+        default={}, description="On the test rows, once; empty where its job had none"
+    )
     n_parameters: int
 
 
@@ -133,3 +136,72 @@ class Evaluation(BaseModel):
     metrics: dict[str, float | None] = Field(description="accuracy; or rmse, mae and r2, null where one isn't defined")
     confusion: Confusion | None = Field(default=None, description="For labels, of up to 100 classes")
     residuals: Residuals | None = Field(default=None, description="For numbers, where all predictions are finite")
+
+
+class Check(BaseModel):
+    """Two numbers that are equal where the gradient is right, computed in float64 in two ways."""
+
+    expected: float | None
+    got: float | None
+    error: float | None = Field(description="|expected − got|")
+    tolerance: float | None = Field(description="How large rounding may make the error")
+    passed: bool
+    kink: bool = Field(description="Whether a kink of the loss lay within the step, so that the check says nothing")
+
+
+class Certificate(BaseModel):
+    """Whether the gradients of this network are right with the weights that it had after an epoch."""
+
+    epoch: int
+    rows: int = Field(description="Training rows that it was checked on")
+    dot_test: Check = Field(
+        description="⟨ā, ȧ⟩ = ⟨x̄, ẋ⟩ + ⟨θ̄, θ̇⟩ for random ẋ, θ̇ and ā: the way forward and the way back"
+    )
+    directional: Check = Field(
+        description="The loss along a random direction of all parameters and inputs: by a central difference, and by "
+        "the gradient"
+    )
+
+
+class Measured(BaseModel):
+    """What the model comes to on some rows, in the target's own unit."""
+
+    rows: int = Field(description="That it was measured on; of many training rows 10,000, evenly spaced")
+    loss: float | None
+    metrics: dict[str, float | None]
+    confusion: Confusion | None = Field(default=None, description="For labels, of up to 100 classes")
+    residuals: Residuals | None = Field(default=None, description="For numbers, where all predictions are finite")
+
+
+class Source(BaseModel):
+    """A data set, as it was."""
+
+    dataset_id: DatasetId
+    sha256: str
+
+
+class Ancestor(BaseModel):
+    """A model or checkpoint that a training started with, and what that was trained on."""
+
+    id: StartId
+    data: dict[str, Source]
+
+
+class ModelCard(Model):
+    """All that is known of how a model came to be."""
+
+    object: Literal["model_card"] = "model_card"  # type: ignore[assignment] -- a card has all that a model has
+    spec: Spec = Field(description="The job as resolved, with its seed")
+    epoch: int = Field(description="Whose weights the model has")
+    device: str = Field(description="That it was trained on: cpu, or cuda:<number>")
+    data: dict[Literal["train", "validation", "test"], Source] = Field(
+        description="The job's data set, as train; and those that its split names"
+    )
+    scores: dict[Literal["train", "validation", "test"], Measured] = Field(
+        description="On the rows that were trained on, on those that each epoch was measured on, and on the test rows"
+    )
+    certificates: list[Certificate] = Field(
+        description="After the first and the last epoch; none for more than 2²⁰ parameters"
+    )
+    versions: dict[str, str] = Field(description="Of Python, deltabar, and what it computes with")
+    lineage: list[Ancestor] = Field(description="What its weights started from, by init_from, the oldest first")

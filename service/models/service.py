@@ -6,6 +6,7 @@ import asyncio
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from anyio import to_thread
@@ -13,12 +14,13 @@ from sqlalchemy import select
 
 from service import tables
 from service.context import Context
+from service.models.card import read_card
 from service.models.formats import key_of, write
 from service.models.predictor import Predictor
 from service.models.rows import table_of_columns, table_of_rows
-from service.models.schemas import Model, Predictions, PredictRequest, WeightsFormat
+from service.models.schemas import Model, ModelCard, Predictions, PredictRequest, WeightsFormat
 from service.pages import newest_first
-from service.problems import invalid, not_found
+from service.problems import Problem, invalid, not_found
 from service.schemas import FieldError
 
 
@@ -32,6 +34,17 @@ def list_models(context: Context, limit: int, after: str | None) -> tuple[list[M
 def get_model(context: Context, model_id: str) -> Model:
     """Return the model; 404 when there is none."""
     return _shape(_row(context, model_id))
+
+
+def get_card(context: Context, model_id: str) -> ModelCard:
+    """Return all that is known of the model; 404 when there is none, or it was trained before there were cards."""
+    row = _row(context, model_id)
+    card = read_card(_folder(context, row))
+    if card is None:
+        if not _folder(context, row).is_dir():  # its job was deleted in between
+            raise not_found("model", model_id)
+        raise Problem(404, "card_not_found", f"The model {model_id} was trained by a version that wrote no cards.")
+    return ModelCard.model_validate({**_identity(row), **card})
 
 
 async def weights(context: Context, model_id: str, format: WeightsFormat = "safetensors") -> Path:
@@ -111,5 +124,8 @@ def _folder(context: Context, row: tables.Model) -> Path:
 
 
 def _shape(row: tables.Model) -> Model:
-    columns = {name: getattr(row, name) for name in ("id", "owner", "job_id", "dataset_id", "created_at")}
-    return Model(**columns, **row.card)
+    return Model(**_identity(row), **row.card)
+
+
+def _identity(row: tables.Model) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("id", "owner", "job_id", "dataset_id", "created_at")}

@@ -13,6 +13,7 @@ from service.datasets.encoding import Encoding
 from service.datasets.targets import LabelTarget, NumberTarget
 from service.jobs.schemas import Spec
 from service.training.cannot_train import CannotTrain
+from service.training.samples import Part
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
@@ -66,6 +67,12 @@ def metrics_of(encoding: Encoding) -> dict[str, Metric]:
 
     names = {"rmse": core.metrics.rmse, "mae": core.metrics.mae, "r2": core.metrics.r2}
     return {name: in_own_unit(metric) for name, metric in names.items()}
+
+
+def measured(encoding: Encoding, network: core.Network, part: Part) -> dict[str, float]:
+    """Return what `network` comes to on some rows, by the names of `metrics_of`."""
+    outputs = network.predict(part.x)
+    return {name: float(metric(part.y, outputs)) for name, metric in metrics_of(encoding).items()}
 
 
 def _accuracy_of_margins(y: np.ndarray, outputs: np.ndarray) -> float:

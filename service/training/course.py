@@ -6,20 +6,22 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import core
 from service import memory
+from service.datasets.encoding import Encoding
 from service.jobs.choices import LOSS, OPTIMIZER, SCHEDULE
 from service.jobs.layers import layers_of
 from service.jobs.schemas import Spec
 from service.protocol import Assignment, Message
-from service.training.building import backend_for, class_weight_of, metrics_of
+from service.training.building import backend_for, class_weight_of, measured, metrics_of
 from service.training.cannot_train import CannotTrain
-from service.training.card import card_of
-from service.training.folders import CHECKPOINT, LAST, read_encoding, write_checkpoint, write_model
+from service.training.card import card_of, history_of
+from service.training.certificate import certify
+from service.training.folders import read_encoding, write_checkpoint, write_model
 from service.training.initial import encoding_from, take_weights
+from service.training.notes import Notes, checkpoint_in, first_notes, notes_in
 from service.training.samples import Samples, Tables, samples_of
 
 SLICE_SECONDS = 0.05
@@ -51,24 +53,19 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
     spec = assignment.spec
     backend = backend_for(spec, assignment.device)
     loss: core.Loss = LOSS.make(spec.loss)
-    encoding = None
-    if assignment.resume:
-        encoding = read_encoding(assignment.resume)
-    elif assignment.init_from:
-        encoding = encoding_from(assignment.init_from, assignment.columns, spec, loss)
     table = tables.read(assignment.table, assignment.format)
-    samples = samples_of(assignment, table, loss, encoding)
+    samples = samples_of(assignment, table, loss, _known_encoding(assignment, loss))
     if samples.n_dropped and not assignment.resume:
         message = f"{samples.n_dropped} of {len(table)} rows have no {spec.target!r} and are left out"
         yield "log", {"message": message}
     network = core.Network(samples.encoding.n_inputs, layers_of(spec), backend=backend, seed=spec.seed)
     if assignment.init_from and not assignment.resume:
         take_weights(network, assignment.init_from)
-    resume = _checkpoint(assignment.resume) if assignment.resume else None
+    resume = checkpoint_in(assignment.resume) if assignment.resume else None
     training = _training(spec, network, samples, loss, resume)
-    last: dict[str, Any] = resume.data.get(LAST, {}) if resume else {}
+    notes = notes_in(resume) if resume else first_notes(assignment)
 
-    yield "progress", _progress(training, spec, last)
+    yield "progress", _progress(training, spec, notes.last_epoch)
     keeper = _Keeper(assignment, training, samples)
     while not training.ended and not wish.stop:
         try:
@@ -76,16 +73,18 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
         except core.NonFiniteError as error:
             raise _non_finite(error, spec) from error
         if record:
-            last = _news_of(record)
-            yield "metrics", last
+            notes.last_epoch = _news_of(record)
+            yield "metrics", notes.last_epoch
+            if record.epoch == 1 and not training.ended:
+                notes.first_certificate = certify(spec, network, samples.train, 1)
         else:
-            yield "progress", _progress(training, spec, last)
+            yield "progress", _progress(training, spec, notes.last_epoch)
         if keeper.due and not training.ended and not wish.stop:
-            yield from keeper.keep(last)
+            yield from keeper.keep(notes)
     if not training.ended:
         if wish.keep:
             yield "saving", {}
-            yield from keeper.keep(last)
+            yield from keeper.keep(notes)
         yield "stopped", {}
         return
 
@@ -93,19 +92,42 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
     if stopping and training.best and training.epoch < spec.epochs:
         best = f"{stopping.monitor} was best in epoch {training.best.epoch}"
         yield "log", {"message": f"stopped early, after epoch {training.epoch} of {spec.epochs}: {best}"}
-    write_model(assignment.draft, network, samples.encoding)
-    kept = _news_of(training.best) if stopping and stopping.restore_best and training.best else last
+    result, card = _outcome(assignment, training, samples, loss, notes)
+    took = {"steps": training.step, "seconds": time.monotonic() - began, "peak_bytes": memory.peak_bytes()}
+    yield "done", {"result": result | {"actual": took}, "card": card}
+
+
+def _known_encoding(assignment: Assignment, loss: core.Loss) -> Encoding | None:
+    """Return the encoding that the training has already, or takes over; None where it is to be learned."""
+    if assignment.resume:
+        return read_encoding(assignment.resume)
+    if assignment.init_from:
+        return encoding_from(assignment.init_from, assignment.columns, assignment.spec, loss)
+    return None
+
+
+def _outcome(
+    assignment: Assignment, training: core.Training, samples: Samples, loss: core.Loss, notes: Notes
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Measure the trained network once more, write it, and return the job's result and the model's card."""
+    spec, network, stopping = assignment.spec, training.network, assignment.spec.early_stopping
+    kept = _news_of(training.best) if stopping and stopping.restore_best and training.best else notes.last_epoch
+    tested = samples.test
     result = {
         **{name: kept[name] for name in ("epoch", "loss", "validation_loss")},
         "metrics": {name: kept[name] for name in metrics_of(samples.encoding)} if samples.validation else {},
-        "seconds": last["seconds"],
+        "test_loss": float(network.evaluate(tested.x, tested.y, loss)) if tested else None,
+        "test_metrics": measured(samples.encoding, network, tested) if tested else {},
+        "seconds": notes.last_epoch["seconds"],
         "n_parameters": network.n_parameters,
-        "n_train": len(samples.train_rows),
-        "n_validation": len(samples.validation_rows),
-        "device": backend.name.replace("numpy", "cpu").replace("cupy", "cuda"),
-        "actual": {"steps": training.step, "seconds": time.monotonic() - began, "peak_bytes": memory.peak_bytes()},
+        "n_train": len(samples.train),
+        "n_validation": len(samples.validation or ()),
+        "n_test": len(samples.test or ()),
+        "device": network.backend.name.replace("numpy", "cpu").replace("cupy", "cuda"),
     }
-    yield "done", {"result": result, "card": card_of(spec, samples.encoding, network, result["metrics"])}
+    card = card_of(spec, samples.encoding, network, result)
+    write_model(assignment.draft, network, samples.encoding, card | history_of(spec, samples, network, result, notes))
+    return result, card
 
 
 class _Keeper:
@@ -120,14 +142,14 @@ class _Keeper:
     def due(self) -> bool:
         return time.monotonic() >= self._next
 
-    def keep(self, last: dict[str, Any]) -> Iterator[Message]:
+    def keep(self, notes: Notes) -> Iterator[Message]:
         """Write a checkpoint and say so, unless there is one of this step already, or nothing to keep."""
         training = self._training
         if training.step in (0, self._step):
             return
         began, draft = time.monotonic(), self._assignment.checkpoint_draft(training.step)
         try:
-            write_checkpoint(draft, training, self._encoding, last)
+            write_checkpoint(draft, training, self._encoding, notes)
         except OSError as error:  # the disk is full, perhaps not for long
             shutil.rmtree(draft, ignore_errors=True)
             yield "log", {"message": f"no checkpoint could be written after step {training.step}: {error}"}
@@ -136,14 +158,14 @@ class _Keeper:
             now = time.monotonic()
             self._next = now + max(self._assignment.checkpoint_seconds, SHARE * (now - began))
         self._step = training.step
-        yield "checkpoint", last | {"epoch": training.epoch, "step": training.step}
+        yield "checkpoint", notes.last_epoch | {"epoch": training.epoch, "step": training.step}
 
 
 def _training(
     spec: Spec, network: core.Network, samples: Samples, loss: core.Loss, resume: core.Checkpoint | None
 ) -> core.Training:
-    x, y = samples.training
-    validation = samples.validation
+    x, y = samples.train.x, samples.train.y
+    validation = (samples.validation.x, samples.validation.y) if samples.validation else None
     regularization: dict[str, Any] = dict(spec.regularization)
     try:
         return core.train(
@@ -169,13 +191,6 @@ def _training(
             raise CannotTrain("cannot_resume", f"the job can't go on from its last checkpoint: {error}") from error
         # What only the rows that were drawn can tell: every one of them weighs nothing, say.
         raise CannotTrain("unfit_rows", f"the training rows don't fit the job: {error}") from error
-
-
-def _checkpoint(folder: Path) -> core.Checkpoint:
-    try:
-        return core.Checkpoint.load(folder / CHECKPOINT)
-    except (ValueError, OSError) as error:
-        raise CannotTrain("cannot_resume", f"the job's last checkpoint can't be read: {error}") from error
 
 
 def _progress(training: core.Training, spec: Spec, last: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,24 @@ from service.datasets.encoding import Encoding, fit_encoding
 from service.datasets.kinds import in_use
 from service.datasets.readers import read_table
 from service.datasets.schemas import Format
-from service.jobs.schemas import Spec
+from service.jobs.split import column_of
 from service.protocol import Assignment
 from service.training.cannot_train import CannotTrain
+from service.training.dividing import divide
 
 KEPT_BYTES = 64 * 2**20
 """Up to this size, a table is kept for the next job, which often is on the same."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the rows: x, (n_samples, n_inputs) float64, and y as the loss takes it."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
 
 
 @dataclass(frozen=True)
@@ -27,28 +39,17 @@ class Samples:
 
     Attributes:
         encoding: of the table.
-        x: (n_samples, n_inputs) float64.
-        y: as the loss takes it, one for each row of `x`.
-        train_rows, validation_rows: indices of the rows of `x` and `y`.
+        train: the rows that are trained on.
+        validation: those that every epoch is measured on, if there are any.
+        test: those that the model is measured on once, if there are any.
         n_dropped: rows of the table that have no target.
     """
 
     encoding: Encoding
-    x: np.ndarray
-    y: np.ndarray
-    train_rows: np.ndarray
-    validation_rows: np.ndarray
+    train: Part
+    validation: Part | None
+    test: Part | None
     n_dropped: int
-
-    @property
-    def training(self) -> tuple[np.ndarray, np.ndarray]:
-        """The x and y that are trained on."""
-        return self.x[self.train_rows], self.y[self.train_rows]
-
-    @property
-    def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The x and y that are held out, if any are."""
-        return (self.x[self.validation_rows], self.y[self.validation_rows]) if len(self.validation_rows) else None
 
 
 class Tables:
@@ -81,27 +82,31 @@ def samples_of(
     """
     spec = assignment.spec
     with_target = table.filter(pl.col(spec.target).is_not_null())
-    train_rows, validation_rows = _split(spec, with_target)
+    rows = divide(spec, with_target)
     encoding = encoding or fit_encoding(
         with_target,
-        in_use(assignment.columns, spec.target, spec.kinds),
+        in_use(assignment.columns, spec.target, spec.kinds, column_of(spec.split)),
         spec.target,
         spec.task,
-        train_rows,
+        rows.train,
+        spec.encoding,
         margin=loss.tells_classes and loss.output_activation is None,
         positive=loss.output_activation is not None,
     )
     if encoding.n_inputs == 0:
         raise CannotTrain("no_features", "no feature has a value in the training rows; give more rows or columns")
-    x, y = encoding.features_of(with_target), encoding.target_of(with_target)
-    # Two classes are encoded for one output; a user may have asked for softmax over both instead.
-    y = y.astype(np.int64).ravel() if loss.takes_labels else y
-    return Samples(encoding, x, y, train_rows, validation_rows, len(table) - len(with_target))
 
+    def part(table: pl.DataFrame) -> Part | None:
+        if table.height == 0:
+            return None
+        x, y = encoding.features_of(table), encoding.target_of(table)
+        # Two classes are encoded for one output; a user may have asked for softmax over both instead.
+        return Part(x, y.astype(np.int64).ravel() if loss.takes_labels else y)
 
-def _split(spec: Spec, table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    if spec.validation is None:
-        return np.arange(len(table)), np.arange(0)
-    stratified = spec.task == "classification" and spec.validation.stratify
-    labels = table[spec.target].to_numpy() if stratified else None
-    return core.split(len(table), spec.validation.fraction, seed=spec.seed, labels=labels)
+    train = part(with_target[rows.train])
+    assert train is not None, "resolved with rows to train on"
+    held_out = {"validation": part(with_target[rows.validation]), "test": part(with_target[rows.test])}
+    for name, other in assignment.held_out.items():
+        there = read_table(other.table, other.format)
+        held_out[name] = part(there.filter(pl.col(spec.target).is_not_null()))
+    return Samples(encoding, train, held_out["validation"], held_out["test"], len(table) - len(with_target))

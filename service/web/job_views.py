@@ -22,7 +22,7 @@ from service.problems import Problem
 Thing = TypeVar("Thing")
 GONE = "a deleted data set"
 EVENTS_SHOWN, CHECKPOINTS_SHOWN = 30, 5
-_NOT_OF_THE_CARD = {"object", "id", "owner", "job_id", "dataset_id", "created_at"}
+_NOT_OF_THE_CARD = {"object", "id", "owner", "job_id", "dataset_id", "created_at", "spec"}
 METRICS = ("accuracy", "rmse")
 """What a job is told by, in a word; else by its loss."""
 
@@ -86,6 +86,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
     job = jobs.get_job(context, job_id)
     [row] = _rows(context, [job])
     model = _found(models.get_model, context, job.model_id)
+    card = _found(models.get_card, context, job.model_id) or model  # models of older versions have none
     dataset = _found(datasets.get_dataset, context, job.dataset_id)
     checkpoints, _ = jobs.list_checkpoints(context, job_id, CHECKPOINTS_SHOWN, None)
     return {
@@ -97,7 +98,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
         "checkpoints": checkpoints,
         "dataset": dataset,
         "model": model,
-        "card": model.model_dump(mode="json", exclude=_NOT_OF_THE_CARD) if model else {},
+        "card": card.model_dump(mode="json", exclude=_NOT_OF_THE_CARD, exclude_none=True) if card else {},
         "frequent": {column.name: list(column.top) for column in dataset.columns} if dataset else {},
         **_again(job),
     }

@@ -12,21 +12,24 @@ from service.context import Context
 from service.jobs import files
 from service.jobs.metrics import Curve
 from service.jobs.states import ENDED
+from service.models.card import read_card
 from service.models.predictor import WEIGHTS
 from service.storage import DRAFTS
 from tests.service.history import history_of, row_of
 
-Result = tuple[str, dict[str, list[Any]]]
+Result = tuple[str, dict[str, list[Any]], dict[str, Any]]
 
 
 def result_of(context: Context, job_id: str) -> Result:
-    """Return the sha-256 of the job's weights, and its curve without the times."""
+    """Return the sha-256 of the job's weights, its curve without the times, and its card but for the data's id."""
     with context.database.read() as session:
         folder = session.scalars(select(tables.Model.folder).where(tables.Model.job_id == job_id)).one()
     weights = (context.storage.path(folder) / WEIGHTS).read_bytes()
     columns = Curve(context, job_id).columns()
     del columns["seconds"]
-    return hashlib.sha256(weights).hexdigest(), columns
+    card = read_card(context.storage.path(folder)) or {}
+    del card["data"]  # the same table has another id elsewhere
+    return hashlib.sha256(weights).hexdigest(), columns, card
 
 
 def faults_of(context: Context, job_id: str, expected: Result | None = None) -> list[str]:
@@ -48,9 +51,10 @@ def faults_of(context: Context, job_id: str, expected: Result | None = None) -> 
         f"it has {models} models": models == succeeded,
     }
     if succeeded and expected is not None and checks[f"it has {models} models"]:
-        weights, curve = result_of(context, job_id)
+        weights, curve, card = result_of(context, job_id)
         checks["its weights are not those of an undisturbed job"] = weights == expected[0]
         checks["its curve is not that of an undisturbed job"] = curve == expected[1]
+        checks["its card is not that of an undisturbed job"] = card == expected[2]
     return [f"{job_id}: {fault}" for fault, holds in checks.items() if not holds]
 
 

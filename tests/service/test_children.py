@@ -11,7 +11,8 @@ from core.threads import VARIABLES
 from service.children import Child, ChildDied, Children
 from service.datasets.readers import read_table
 from service.datasets.summary import summarize
-from service.jobs.schemas import Choice, Layer, Network, Output, Spec, Validation
+from service.jobs.schemas import Choice, Layer, Network, Output, Spec
+from service.jobs.split import ByFraction
 from service.protocol import FINAL, Assignment, Message
 from tests.service.processes import PATIENCE, eventually
 from tests.service.workplace import PENGUINS
@@ -37,7 +38,7 @@ def assignment(folder: Path, epochs: int = 1, device: str = "cpu") -> Assignment
         target="species",
         network=Network(layers=[Layer(units=8, activation="relu")]),
         optimizer=Choice(name="adam"),
-        validation=Validation(),
+        split=ByFraction(),
         epochs=epochs,
         batch_size=32,
         device=device,

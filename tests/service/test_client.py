@@ -38,6 +38,10 @@ def test_the_way_of_a_job(client: Client, penguins_job: Job, tmp_path: Path):
 
     model = client.models.get(penguins_job.model_id)
     assert model.classes == ["Adelie", "Chinstrap", "Gentoo"]
+    card = client.models.card(model.id)
+    assert card.data["train"].sha256 == client.datasets.get(penguins_job.dataset_id).sha256
+    assert card.scores["validation"].metrics == model.metrics == penguins_job.result.metrics
+    assert all(each.dot_test.passed and each.directional.passed for each in card.certificates)
     predictions = client.models.predict(model.id, [{"bill_length_mm": 38.9, "island": "Torgersen", "sex": None}])
     assert predictions.data[0].model_dump()["label"] == "Adelie"
     path = client.models.download_weights(model.id, tmp_path / "weights.safetensors")

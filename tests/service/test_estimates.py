@@ -97,10 +97,10 @@ def test_jobs_take_what_was_told_beforehand(http: httpx.Client):
 
 
 def test_the_inputs_and_parameters_lie_within_the_bounds(http: httpx.Client):
-    for choices in ({}, {"validation": None}):
+    for choices in ({}, {"split": None}):
         job = finished(http, {"dataset_id": upload(http, PENGUINS.read_bytes()), "target": "species", **choices})
         inputs, parameters = job["estimate"]["inputs"], job["estimate"]["parameters"]
         model = http.get(f"/v1/models/{job['model_id']}").json()
         assert inputs["least"] <= model["network"]["n_inputs"] <= inputs["most"]
         assert parameters["least"] <= model["n_parameters"] <= parameters["most"]
-        assert (inputs["least"] == inputs["most"]) == (choices == {"validation": None})
+        assert (inputs["least"] == inputs["most"]) == (choices == {"split": None})

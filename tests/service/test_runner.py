@@ -136,7 +136,7 @@ def test_what_is_written_predicts_as_the_last_epoch_did(assign: Make):
 
 
 def test_the_encoding_is_learned_on_the_training_rows_only(assign: Make):
-    assignment = assign(epochs=1, validation={"fraction": 0.5})
+    assignment = assign(epochs=1, split={"by": "fraction", "validation": 0.5})
     told(assignment)
     table = read_table(PENGUINS, "csv")
     train_rows, _ = core.split(len(table), 0.5, seed=0, labels=table["species"].to_numpy())
@@ -303,7 +303,7 @@ def test_rows_drawn_for_training_that_all_weigh_nothing_end_the_job_with_a_messa
     rows = [f"{row}.5,{'rare' if row in validation_rows else 'often'}" for row in range(10)]
     path = tmp_path / "table.csv"
     path.write_text("\n".join(["x,label", *rows]) + "\n")
-    job = assign("label", path, validation={"stratify": False}, class_weight={"often": 0})
+    job = assign("label", path, split={"by": "fraction", "stratify": False}, class_weight={"often": 0})
     with pytest.raises(CannotTrain, match=r"class_weight: every sample's weight is zero") as raised:
         list(train(job))
     assert raised.value.code == "unfit_rows"
@@ -332,7 +332,7 @@ def test_targets_losses_and_networks_of_every_kind(assign: Make, target: str, jo
 
 
 def test_without_validation_all_rows_are_trained_on(assign: Make):
-    _, metrics, done = told(assign(epochs=2, validation=None))
+    _, metrics, done = told(assign(epochs=2, split=None))
     assert "accuracy" not in metrics[0]
     assert metrics[0]["validation_loss"] is None
     result = done["result"]

@@ -9,7 +9,7 @@ const start = document.getElementById("start");
 const INPUTS = [
   [/^target/, "target"], [/^network\.layers\.\d+\.activation/, "activation"], [/^network\.layers\.\d+\.dropout/, "dropout"],
   [/^network/, "layers"], [/^loss/, "loss"], [/^optimizer\.learning_rate/, "learning_rate"], [/^optimizer/, "optimizer"],
-  [/^schedule/, "schedule"], [/^epochs/, "epochs"], [/^batch_size/, "batch_size"], [/^validation/, "fraction"],
+  [/^schedule/, "schedule"], [/^epochs/, "epochs"], [/^batch_size/, "batch_size"], [/^split\.test/, "test"], [/^split/, "validation"],
   [/^early_stopping/, "patience"], [/^seed/, "seed"],
 ];
 
@@ -30,7 +30,7 @@ function request() {
     network: { layers: units.map((each) => ({ units: number(each), activation: said("activation"), dropout: number(said("dropout")) })) },
     loss: said("loss"), optimizer, schedule: said("schedule"), epochs: number(said("epochs")),
     batch_size: number(said("batch_size")), seed: number(said("seed")),
-    validation: Number(said("fraction")) === 0 ? null : { fraction: number(said("fraction")) },
+    split: { by: "fraction", validation: number(said("validation")), test: number(said("test")) },
   };
   if (said("patience")) job.early_stopping = { patience: number(said("patience")) };
   return job;

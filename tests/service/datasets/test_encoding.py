@@ -13,8 +13,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from service.datasets.choices import MOST_CATEGORIES, EncodingChoices
 from service.datasets.encoding import Encoding, fit_encoding
-from service.datasets.features import MOST_CATEGORIES, CategoricalFeature, DateFeature, EncodingChoices, NumericFeature
+from service.datasets.features import CategoricalFeature, DateFeature, NumericFeature
+from service.datasets.kinds import for_a_job
 from service.datasets.readers import read_table
 from service.datasets.scaling import FARTHEST
 from service.datasets.schemas import Column
@@ -295,8 +297,9 @@ def test_rows_outside_of_training_never_change_the_encoding(rows: list[Any], oth
     for target, task in TASKS.items():
         if task == "regression" and table["fraction"][: len(rows)].null_count() == len(rows):
             continue
-        encoding = fit_encoding(table, columns, target, task, train)
-        assert fit_encoding(replaced, columns, target, task, train) == encoding
+        seen = for_a_job(columns, target, {})  # a target of which all rows have the same value is a quantity too
+        encoding = fit_encoding(table, seen, target, task, train)
+        assert fit_encoding(replaced, seen, target, task, train) == encoding
         np.testing.assert_array_equal(
             encoding.features_of(replaced)[: len(rows)], encoding.features_of(table)[: len(rows)]
         )

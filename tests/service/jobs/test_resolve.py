@@ -110,7 +110,8 @@ def test_every_default_stands_in_the_spec():
         "class_weight": None,
         "epochs": 100,
         "batch_size": 32,
-        "validation": {"fraction": 0.2, "stratify": True},
+        "split": {"by": "fraction", "validation": 0.2, "test": 0.0, "stratify": True},
+        "encoding": {"numbers": "standard", "max_categories": 100},
         "early_stopping": None,
         "seed": 0,
         "device": "auto",
@@ -174,8 +175,20 @@ def test_every_default_stands_in_the_spec():
             "nothing of a single sample",
             "layer_norm",
         ),
-        ({"target": "three", "validation": {"fraction": 0.001}}, "validation.fraction", 0.001, "no row for", "null"),
-        ({"target": "three", "validation": {"fraction": 0.999}}, "validation.fraction", 0.999, "to train on", "null"),
+        (
+            {"target": "three", "split": {"by": "fraction", "validation": 0.001}},
+            "split.validation",
+            0.001,
+            "no row for",
+            "null",
+        ),
+        (
+            {"target": "three", "split": {"by": "fraction", "validation": 0.999}},
+            "split.validation",
+            0.999,
+            "to train on",
+            "null",
+        ),
         (
             {"target": "three", "network": {"layers": [{"units": 65536}, {"units": 65536}]}},
             "network.layers",
@@ -196,7 +209,7 @@ def test_an_error_names_field_value_and_what_is_allowed(
 
 def test_more_than_a_thousand_classes_are_refused():
     table = pl.DataFrame({"x": [row % 7 for row in range(1001)], "name": [f"n{row}" for row in range(1001)]})
-    [error] = errors_of(table, target="name", validation=None)
+    [error] = errors_of(table, target="name", split=None)
     assert "1001 classes" in error.message
     assert error.allowed == "from 2 to 1000 classes"
 
@@ -208,8 +221,8 @@ def test_a_target_alone_leaves_nothing_to_learn_from():
 
 
 def test_all_errors_come_at_once():
-    errors = errors_of(TABLE.select("rare", "nothing"), target="rare", validation={"fraction": 0.999})
-    assert [error.field for error in errors] == ["target", "validation.fraction", "target"]
+    errors = errors_of(TABLE.select("rare", "nothing"), target="rare", split={"by": "fraction", "validation": 0.999})
+    assert [error.field for error in errors] == ["target", "split.validation", "target"]
 
 
 def test_core_is_asked_whether_the_optimizer_goes_with_all_else():
@@ -229,14 +242,14 @@ def test_the_size_of_a_batch(optimizer: str, given: Any, size: Any):
 
 
 def test_only_rows_with_a_target_count_for_the_split():
-    errors = errors_of(target="hardly", validation={"fraction": 0.2, "stratify": False})
-    assert [error.field for error in errors] == ["validation.fraction"]
+    errors = errors_of(target="hardly", split={"by": "fraction", "validation": 0.2, "stratify": False})
+    assert [error.field for error in errors] == ["split.validation"]
     assert "of the 2 rows" in errors[0].message
 
 
-@pytest.mark.parametrize("validation", [None, {"stratify": False}])
-def test_a_label_seen_once_is_no_error_without_stratification(validation: dict[str, Any] | None):
-    assert spec_of(target="rare", validation=validation).loss.name == "binary_cross_entropy"
+@pytest.mark.parametrize("split", [None, {"by": "fraction", "stratify": False}])
+def test_a_label_seen_once_is_no_error_without_stratification(split: dict[str, Any] | None):
+    assert spec_of(target="rare", split=split).loss.name == "binary_cross_entropy"
 
 
 def test_an_unknown_data_set_is_an_error_of_its_field_and_leaves_nothing(context: Context):
@@ -252,7 +265,7 @@ def test_an_unknown_data_set_is_an_error_of_its_field_and_leaves_nothing(context
     ("fields", "allowed"),
     [
         ({"target": "three", "early_stopping": {"monitor": "r2"}}, "one of: loss, validation_loss, accuracy"),
-        ({"target": "three", "early_stopping": {}, "validation": None}, "one of: loss"),
+        ({"target": "three", "early_stopping": {}, "split": None}, "one of: loss"),
     ],
 )
 def test_early_stopping_needs_a_number_that_is_measured(fields: dict[str, Any], allowed: str):

@@ -60,10 +60,10 @@ SCHEDULES = "constant, step, exponential, polynomial, cosine, one_cycle, reduce_
         ({"batch_size": "some"}, ("batch_size", "some", "an integer")),
         ({"seed": -1}, ("seed", -1, "≥ 0")),
         ({"seed": 2**63}, ("seed", str(2**63), f"≤ {2**63 - 1}")),
-        ({"validation": {"fraction": 0}}, ("validation.fraction", 0, "> 0.0")),
-        ({"validation": {"fraction": 1.0}}, ("validation.fraction", 1.0, "< 1.0")),
-        ({"validation": {"fraction": True}}, ("validation.fraction", True, "a number")),
-        ({"validation": {"stratify": 1}}, ("validation.stratify", 1, "true or false")),
+        ({"split": {"by": "fraction", "test": -0.1}}, ("split.test", -0.1, "≥ 0.0")),
+        ({"split": {"by": "fraction", "validation": 1.0}}, ("split.validation", 1.0, "< 1.0")),
+        ({"split": {"by": "fraction", "validation": True}}, ("split.validation", True, "a number")),
+        ({"split": {"by": "fraction", "stratify": 1}}, ("split.stratify", 1, "true or false")),
         (adam(learning_rate=float("nan")), ("optimizer.learning_rate", "nan", "a finite number")),
         (adam(learning_rate=float("inf")), ("optimizer.learning_rate", "inf", "a finite number")),
         (adam(learning_rate=0), ("optimizer.learning_rate", 0, "> 0 and finite")),
@@ -146,13 +146,13 @@ def test_an_unknown_optimizer_is_refused_with_the_known_ones(given: Any, field: 
     assert errors_of(optimizer=given) == [(field, "adamx", f"one of: {', '.join(core.OPTIMIZERS)}")]
 
 
-@pytest.mark.parametrize("fields", [layers(), {"validation": None}, {"device": "cuda:1"}, {"seed": 2**63 - 1}])
+@pytest.mark.parametrize("fields", [layers(), {"split": None}, {"device": "cuda:1"}, {"seed": 2**63 - 1}])
 def test_the_edges_are_allowed(fields: dict[str, Any]):
     assert JobRequest.model_validate(VALID | fields)
 
 
 def test_a_spec_survives_json():
-    request = JobRequest.model_validate(VALID | {"optimizer": {"name": "sgd"}, "validation": None} | warmup("cosine"))
+    request = JobRequest.model_validate(VALID | {"optimizer": {"name": "sgd"}, "split": None} | warmup("cosine"))
     spec = Spec(
         **request.model_dump(exclude={"dataset_id", "loss", "batch_size"}), batch_size=32,
         task="regression", loss=Choice(name="squared_error"), output=Output(units=1, activation="identity"),
@@ -165,7 +165,7 @@ def test_a_spec_of_the_first_version_can_still_be_read():
         {
             "target": "species", "network": {"layers": [{"units": 3, "activation": "relu", "dropout": 0.0}]},
             "optimizer": {"name": "adam", "learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-            "epochs": 1, "batch_size": 32, "validation": None, "early_stopping": None, "seed": 0, "device": "auto",
+            "epochs": 1, "batch_size": 32, "split": None, "early_stopping": None, "seed": 0, "device": "auto",
             "dtype": "float32", "metadata": {}, "task": "regression", "loss": "squared_error",
             "output": {"units": 1, "activation": "identity"},
         }

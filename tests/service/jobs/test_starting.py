@@ -30,7 +30,7 @@ OTHERWISE: dict[str, Any] = {
     "average": 0.9,
     "epochs": 3,
     "batch_size": 7,
-    "validation": {"fraction": 0.5},
+    "split": {"by": "fraction", "validation": 0.5},
     "early_stopping": {"patience": 3},
     "seed": 5,
     "device": "auto",
@@ -201,3 +201,20 @@ def test_a_start_that_is_not_there_is_said_with_all_else(context: Context, datas
         assert set(errors_of(context, dataset, init_from=start, target="colour")) == {"init_from", "target"}
         nowhere = dataset.model_copy(update={"id": "ds_" + "0" * 32})
         assert set(errors_of(context, nowhere, init_from=start)) == {"init_from", "dataset_id"}
+
+
+def test_the_encoding_is_that_of_the_start(context: Context, dataset: Dataset):
+    robust: dict[str, Any] = {"encoding": {"numbers": "robust"}}
+    source = post(context, dataset, **NETWORK, **robust)
+    for start in (add_model(context, dataset, source), add_checkpoint(context, source)):
+        for given in ({}, robust):
+            assert post(context, dataset, **NETWORK, **given, init_from=start).spec.encoding.numbers == "robust"
+        errors = errors_of(context, dataset, **NETWORK, encoding={"max_categories": 5}, init_from=start)
+        assert errors == {
+            "encoding": (f"{start} comes with its encoding of the columns", "that of the start, or none given")
+        }
+
+
+def test_what_the_start_reads_cannot_divide_the_rows(context: Context, dataset: Dataset, model_id: str):
+    errors = errors_of(context, dataset, **NETWORK, split={"by": "group", "column": "island"}, init_from=model_id)
+    assert errors["split.column"][0] == f"{model_id} reads this column, so it can't divide the rows"

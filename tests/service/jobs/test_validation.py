@@ -60,13 +60,13 @@ UNFIT: dict[str, dict[str, Any]] = {
     "loss": {"loss": "huber"},
     "class_weight.Puffin": {"class_weight": {"Puffin": 2.0}},
     "early_stopping.monitor": {"early_stopping": {"monitor": "r2"}},
-    "validation.fraction": {"validation": {"fraction": 0.001}},
+    "split.validation": {"split": {"by": "fraction", "validation": 0.001}},
     "network.layers": {"network": {"layers": [{"units": 65536}, {"units": 65536}]}},
     "batch_size": {"optimizer": "lbfgs", "batch_size": 32},
     "schedule": {"optimizer": "lbfgs", "schedule": "cosine"},
     "regularization.l1": {"optimizer": "lbfgs", "regularization": {"l1": 0.1}},
 }
-UNREADABLE = ("loss", "validation", "network", "optimizer", "schedule", "regularization", "class_weight", "batch_size")
+UNREADABLE = ("loss", "split", "network", "optimizer", "schedule", "regularization", "class_weight", "batch_size")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_seconds_are_told_once_a_worker_has_measured_its_machine(context: Contex
 
 
 def test_bounds_of_the_inputs_meet_where_the_training_rows_are_known(context: Context, dataset: Dataset):
-    found = report(context, dataset, validation=None).estimate
+    found = report(context, dataset, split=None).estimate
     assert found is not None
     # island has 3 categories and sex 2; 4 measurements and the year are numbers; the measurements and sex are missing
     # in some rows.
@@ -118,11 +118,11 @@ def test_bounds_of_the_inputs_meet_where_the_training_rows_are_known(context: Co
 
 
 def test_steps_and_arithmetic_count_the_rows_that_are_trained_on(context: Context, dataset: Dataset):
-    found = report(context, dataset, validation=None, epochs=2, batch_size="all").estimate
+    found = report(context, dataset, split=None, epochs=2, batch_size="all").estimate
     assert found is not None
     forward = 2 * 344 * (15 * 64 + 64 * 32 + 32 * 3)
     assert (found.steps, found.flops) == (2, 2 * (3 * forward - 2 * 344 * 15 * 64))
-    without = report(context, dataset, validation=None, epochs=1, class_weight={"Gentoo": 0.0}, batch_size=1).estimate
+    without = report(context, dataset, split=None, epochs=1, class_weight={"Gentoo": 0.0}, batch_size=1).estimate
     assert without is not None
     assert without.steps == 344 - 124
 
@@ -136,7 +136,7 @@ def test_what_may_not_be_meant_is_pointed_out(context: Context, tmp_path):
     said = {(warning.field, warning.value): warning.message for warning in found.warnings}
     assert set(said) == {
         ("dataset_id", "empty"), ("dataset_id", "name"), ("dataset_id", "constant"), ("target", "label"),
-        ("validation.fraction", 0.2), ("batch_size", 64), ("kinds", "x"),
+        ("split.validation", 0.2), ("batch_size", 64), ("kinds", "x"),
     }  # fmt: skip
     assert "1 of 40 rows" in said["target", "label"]
     assert "only 31 rows" in said["batch_size", 64]
@@ -145,3 +145,12 @@ def test_what_may_not_be_meant_is_pointed_out(context: Context, tmp_path):
 
 def test_nothing_is_pointed_out_about_the_penguins(context: Context, dataset: Dataset):
     assert report(context, dataset).warnings == []
+
+
+def test_the_cap_on_categories_counts_in_the_inputs_and_is_pointed_out(context: Context, dataset: Dataset):
+    found = report(context, dataset, split=None, encoding={"max_categories": 1})
+    assert found.estimate is not None
+    # One input for the most frequent category and one for the others, of island and sex; sex is missing in some rows.
+    assert found.estimate.inputs.least == found.estimate.inputs.most == 2 + 2 + 5 + 5
+    [warning] = found.warnings
+    assert (warning.value, "more than 1 categories" in warning.message) == ("island, sex", True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from service.datasets.encoding import fit_encoding
 from service.datasets.schemas import Column
 from service.datasets.summary import summarize
 from service.ids import new_id
+from service.models.card import CARD
 from service.models.predictor import ENCODING, WEIGHTS
 from tests.service.conftest import NewDatabase
 from tests.service.live import live
@@ -47,6 +49,17 @@ def columns_of(table: pl.DataFrame) -> list[Column]:
     dates = set(table.select(pl.col(pl.Datetime)).columns)
     kinds = {column.name: "date" if column.name in dates else column.kind for column in summarize(table)}
     return [column.model_copy(update={"kind": kinds[column.name]}) for column in summarize(table)]
+
+
+HISTORY: dict[str, Any] = {
+    "epoch": 1, "device": "cpu", "data": {}, "scores": {}, "certificates": [], "versions": {}, "lineage": [],
+}  # fmt: skip
+
+
+def _spec(card: dict[str, Any]) -> dict[str, Any]:
+    *layers, output = card["network"]["layers"]
+    choices = {"loss": "auto", "optimizer": "adam", "batch_size": 32}
+    return {"target": card["target"], "task": card["task"], "network": {"layers": layers}, "output": output, **choices}
 
 
 def add_model(context: Context, target: str, units: int = 8, owner: str = LOCAL) -> str:
@@ -85,6 +98,7 @@ def add_model(context: Context, target: str, units: int = 8, owner: str = LOCAL)
     with context.storage.draft() as draft:
         draft.mkdir()
         core.save(network, draft / WEIGHTS)
+        (draft / CARD).write_text(json.dumps(row.card | HISTORY | {"spec": _spec(row.card)}), encoding="utf-8")
         (draft / ENCODING).write_text(encoding.model_dump_json(), encoding="utf-8")
         context.storage.publish(draft, row.folder)
     with context.database.write() as session:

@@ -10,6 +10,7 @@ import pytest
 
 import core
 from service.context import Context
+from service.models.card import CARD
 from service.models.predictor import WEIGHTS
 from service.tables import Model
 from tests.service.models.conftest import add_model
@@ -33,6 +34,22 @@ def test_a_model_says_what_it_predicts_and_from_what(http: httpx.Client, species
     assert model["network"]["layers"][-1] == last
 
 
+def test_a_card_is_what_was_written_and_missing_where_an_older_version_wrote_none(app: tuple[httpx.Client, Context]):
+    http, context = app
+    model_id = add_model(context, "species")
+    card, model = (http.get(f"/v1/models/{model_id}{path}").json() for path in ("/card", ""))
+    assert card == card | {name: value for name, value in model.items() if name != "object"}
+    assert (card["object"], card["device"], card["spec"]["seed"]) == ("model_card", "cpu", 0)
+    with context.database.read() as session:
+        folder = session.get_one(Model, model_id).folder
+    context.storage.delete(f"{folder}/{CARD}")
+    answer = http.get(f"/v1/models/{model_id}/card")
+    assert (answer.status_code, answer.json()["code"]) == (404, "card_not_found")
+    context.storage.delete(folder)
+    answer = http.get(f"/v1/models/{model_id}/card")
+    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
 def test_the_list_is_newest_first_and_goes_on_after_an_id(app: tuple[httpx.Client, Context]):
     http, context = app
     ids = [add_model(context, "species") for _ in range(3)][::-1]
@@ -43,7 +60,7 @@ def test_the_list_is_newest_first_and_goes_on_after_an_id(app: tuple[httpx.Clien
     assert following["data"][0]["id"] == ids[2]
 
 
-@pytest.mark.parametrize("path", ["", "/weights"])
+@pytest.mark.parametrize("path", ["", "/weights", "/card"])
 @pytest.mark.parametrize("model_id", ["model_" + "0" * 32, "no-id", "..%2F..%2Fdeltabar.db"])
 def test_an_unknown_model_is_404(http: httpx.Client, model_id: str, path: str):
     answer = http.get(f"/v1/models/{model_id}{path}")

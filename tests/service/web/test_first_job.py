@@ -53,6 +53,8 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     drawn = page.evaluate("document.getElementById('curves').data.find((trace) => trace.name == 'accuracy').y")
     assert drawn == accuracy
 
+    assert page.locator("table.confusion").first.locator("tbody tr").count() == 3
+
     page.locator("#predict input[name=flipper_length_mm]").fill("217")
     page.locator("#predict input[name=island]").fill("Biscoe")
     page.get_by_role("button", name="Predict").click()

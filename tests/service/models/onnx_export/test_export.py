@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 
 import core
+from service.datasets.choices import EncodingChoices
 from service.datasets.encoding import Encoding, fit_encoding
-from service.datasets.features import CategoricalFeature, EncodingChoices, seconds_of
+from service.datasets.features import CategoricalFeature, seconds_of
 from service.datasets.schemas import Column
 from service.datasets.summary import labels, summarize
 from service.models.onnx_export.export import to_onnx
