@@ -9,26 +9,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from service.client import Client, DeltabarError
 from service.jobs.schemas import Job
+from service.terminal.interrupting import apart, stops_on_signals
+from service.terminal.progress import Progressing, number
 
 TARGET = "species"
 LEAST_ACCURACY = 0.97
 START_PATIENCE, STOP_PATIENCE = 60.0, 60.0
 NOT_FOR_THE_DEMO = ("DELTABAR_HOST", "DELTABAR_REQUIRE_KEYS", "DELTABAR_DATABASE_URL")
 TABLE_ROWS = 10
-PLAIN_LINES = 10
 
 MEASURES = {"loss": "loss", "validation loss": "validation_loss", "accuracy": "accuracy"}
 
@@ -64,7 +61,7 @@ def run(data: Path, output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
         with _service(log) as url:
             console.print(f"The service listens on {url}")
-            _apart(lambda: _show(url, console, data, output))
+            apart(lambda: _show(url, console, data, output))
     except KeyboardInterrupt:
         console.show_cursor()  # a progress bar hides it
         console.print("Interrupted; the service has stopped.")
@@ -78,7 +75,7 @@ def run(data: Path, output: Path) -> None:
 @contextlib.contextmanager
 def _service(log: Path) -> Iterator[str]:
     """Run `deltabar serve` on a free port, with data of its own that go with it, and yield its address."""
-    with tempfile.TemporaryDirectory(prefix="deltabar-demo-") as data_dir, log.open("w") as errors, _stops_on_signals():
+    with tempfile.TemporaryDirectory(prefix="deltabar-demo-") as data_dir, log.open("w") as errors, stops_on_signals():
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--data-dir", data_dir, "--watch-stdin"],
             stdin=subprocess.PIPE,  # ends with this process, however that goes, and the service with it
@@ -102,40 +99,6 @@ def _service(log: Path) -> Iterator[str]:
                     pipe.close()
     if code != 0:
         raise DemoFailed(f"the service didn't stop in order (exit code {code}). Its log is {log}.")
-
-
-@contextlib.contextmanager
-def _stops_on_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, so that the service is stopped then too."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _apart(work: Callable[[], None]) -> None:
-    """Do `work` in a thread of its own, and raise what it raises.
-
-    A signal's exception is raised in the main thread, wherever that is; in the midst of the HTTP client it may leave a
-    lock taken, on which closing the client then waits for ever. Here it finds the main thread waiting, and the work is
-    left behind.
-    """
-    done: Future[None] = Future()
-
-    def run_work() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=run_work, daemon=True).start()
-    done.result()
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:
@@ -187,19 +150,12 @@ def _train(client: Client, console: Console, data: Path, output: Path) -> None:
 
 def follow(client: Client, console: Console, job: Job) -> None:
     """Show the job's events as they come: a bar on a terminal, else some lines."""
-    measures = TextColumn("{task.description}", markup=False)
-    progress = Progress(BarColumn(16), MofNCompleteColumn(), measures, console=console)
-    with progress if console.is_terminal else contextlib.nullcontext():
-        task = progress.add_task("waiting for the worker", total=job.spec.epochs)
+    with Progressing(console, job.spec.epochs, "waiting for the worker") as progress:
         for event in client.jobs.events(job.id):
             if event.kind == "metrics":
-                epoch = event.data["epoch"]
-                line = "  ".join(f"{name} {_number(event.data.get(key))}" for name, key in MEASURES.items())
-                progress.update(task, completed=epoch, description=line)
-                if not console.is_terminal and epoch % max(1, job.spec.epochs // PLAIN_LINES) == 0:
-                    console.print(f"epoch {epoch}/{job.spec.epochs}  {line}")
+                progress.epoch(event.data)
             elif event.kind == "log":
-                progress.console.print(event.data["message"])
+                progress.say(event.data["message"])
 
 
 def _print_curve(client: Client, console: Console, job_id: str) -> None:
@@ -210,7 +166,7 @@ def _print_curve(client: Client, console: Console, job_id: str) -> None:
         column.justify = "right"
     for row in sorted({round(k * (n - 1) / (TABLE_ROWS - 1)) for k in range(TABLE_ROWS)}):
         table.add_row(
-            str(columns["epoch"][row]), *(_number(columns[name][row]) for name in MEASURES.values() if name in columns)
+            str(columns["epoch"][row]), *(number(columns[name][row]) for name in MEASURES.values() if name in columns)
         )
     console.print(table)
 
@@ -225,7 +181,3 @@ def _print_predictions(client: Client, console: Console, model_id: str) -> None:
         shares = [f"{answer['probabilities'][label]:.3f}" for label in classes]
         table.add_row(str(bird["island"]), f"{bird['flipper_length_mm']} mm", mass, answer["label"], *shares)
     console.print(table)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -15,32 +15,36 @@ class Message:
     data: str
 
 
-def messages(pieces: Iterable[bytes]) -> Iterator[Message]:
-    r"""Yield the messages in a stream that comes in `pieces`; one that is cut off at the end is left out.
+class Messages:
+    r"""Finds the messages in a stream that comes in pieces; one that is cut off at the end is left out.
 
-    >>> list(messages([b"id: 7\nevent: log\nda", b"ta: {}\n\n: a comment\n\ndata: cut o"]))
-    [Message(id='7', event='log', data='{}')]
+    >>> messages = Messages()
+    >>> list(messages.feed(b"id: 7\nevent: log\nda")), list(messages.feed(b"ta: {}\n\n: a comment\n\ndata: cut o"))
+    ([], [Message(id='7', event='log', data='{}')])
     """
-    identifier, event, data = "", "message", list[str]()
-    for line in _lines(pieces):
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._id, self._event, self._data = "", "message", list[str]()
+
+    def feed(self, piece: bytes) -> Iterator[Message]:
+        """Yield the messages that are complete with this piece of the stream."""
+        # Not str.splitlines, nor httpx's iter_lines, which also break at U+2028 and the like: those may stand in a
+        # message.
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        for line in lines:
+            yield from self._take(line.removesuffix(b"\r").decode())
+
+    def _take(self, line: str) -> Iterator[Message]:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line:
-            if data:
-                yield Message(identifier, event, "\n".join(data))
-            event, data = "message", []
+            if self._data:
+                yield Message(self._id, self._event, "\n".join(self._data))
+            self._event, self._data = "message", []
         elif field == "id":
-            identifier = value
+            self._id = value
         elif field == "event":
-            event = value
+            self._event = value
         elif field == "data":
-            data.append(value)
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
-    # Not str.splitlines, nor httpx's iter_lines, which also break at U+2028 and the like: those may stand in a message.
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line.removesuffix(b"\r").decode()
+            self._data.append(value)

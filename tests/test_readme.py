@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,8 @@ import pytest
 
 import core
 from service.client import Client
-from tests.service.processes import serving
+from tests.service.commands import ok
+from tests.service.processes import Serving, serving
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,6 +24,17 @@ OVER_HTTP, ELSEWHERE, LIBRARY, RESUMING, FROM_SCIKIT_LEARN, CHECK = re.findall(r
 CURL, TAKE, INFER, *_ = (
     re.sub(r" +# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "curl" in block
 )
+
+
+LOCAL, AGAINST = (
+    re.sub(r" +# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "--target" in block
+)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(tmp_path_factory.mktemp("service")) as running:
+        yield running
 
 
 def here(example: str, url: str) -> str:
@@ -57,39 +70,51 @@ def test_from_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
     assert float(capsys.readouterr().out.split()[-1]) > 0.9
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
-def test_the_way_over_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shell(service: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with serving(tmp_path / "service") as service:
-        ids: dict[str, str] = {}
-        answer = b""
-
-        def run(line: str) -> bytes:
-            quiet = line.replace("curl ", "curl --silent --show-error --fail ", 1)
-            command = here(re.sub(r"(ds|job|model)_…", lambda kind: ids[kind[1]], quiet), service.url)
-            return subprocess.run(command, shell=True, check=True, capture_output=True).stdout
-
-        for line in CURL.replace("\\\n", "").strip().splitlines():
-            answer = run(line)
-            found = re.findall(r'"(?:model_)?id":"((ds|job|model)_\w+)"', answer.decode(errors="replace"))
-            ids.update({kind: whole for whole, kind in found})
-        assert json.loads(answer)["data"][0]["label"] == "Gentoo"
-        assert (tmp_path / "weights.safetensors").stat().st_size > 10_000
-        assert (tmp_path / "loss-curve.png").read_bytes().startswith(b"\x89PNG")
-
-        exec(here(OVER_HTTP, service.url), {})
-        assert "Gentoo" in capsys.readouterr().out
-
-        run(TAKE)
-        exec(ELSEWHERE, {})
-        assert "Gentoo" in capsys.readouterr().out
-        assert json.loads(run(INFER))["outputs"][0]["data"] == ["Gentoo"]
+    for line in here(LOCAL, "").strip().splitlines():
+        said = ok(*shlex.split(line)[1:])
+        assert said or "--output" in line
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "predictions.csv", "model.onnx"}
+    said = [ok(*shlex.split(line)[1:], DELTABAR_URL=service.url) for line in here(AGAINST, "").strip().splitlines()]
+    assert "succeeded" in said[0]
+    assert all(len(each.splitlines()) > 1 for each in said[1:])  # the head, and what there is
 
 
-def test_the_job_shown_is_the_default_job(tmp_path: Path) -> None:
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl on this machine")
+def test_the_way_over_http(
+    service: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ids: dict[str, str] = {}
+    answer = b""
+
+    def run(line: str) -> bytes:
+        quiet = line.replace("curl ", "curl --silent --show-error --fail ", 1)
+        command = here(re.sub(r"(ds|job|model)_…", lambda kind: ids[kind[1]], quiet), service.url)
+        return subprocess.run(command, shell=True, check=True, capture_output=True).stdout
+
+    for line in CURL.replace("\\\n", "").strip().splitlines():
+        answer = run(line)
+        found = re.findall(r'"(?:model_)?id":"((ds|job|model)_\w+)"', answer.decode(errors="replace"))
+        ids.update({kind: whole for whole, kind in found})
+    assert json.loads(answer)["data"][0]["label"] == "Gentoo"
+    assert (tmp_path / "weights.safetensors").stat().st_size > 10_000
+    assert (tmp_path / "loss-curve.png").read_bytes().startswith(b"\x89PNG")
+
+    exec(here(OVER_HTTP, service.url), {})
+    assert "Gentoo" in capsys.readouterr().out
+
+    run(TAKE)
+    exec(ELSEWHERE, {})
+    assert "Gentoo" in capsys.readouterr().out
+    assert json.loads(run(INFER))["outputs"][0]["data"] == ["Gentoo"]
+
+
+def test_the_job_shown_is_the_default_job(service: Serving) -> None:
     """The JSON in the README, posted with a real data set, resolves to what the two required fields alone do."""
     shown, other = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
-    with serving(tmp_path) as service, Client(service.url) as client:
+    with Client(service.url) as client:
         dataset = client.datasets.upload(ROOT / "tests/data/penguins.csv")
         specs = []
         for body in (shown, {"target": "species"}):

@@ -56,6 +56,17 @@ def ingest(request: Request) -> Table:
     Raises:
         Problem: 422 `unreadable_dataset` or 413 `expands_too_far`, with all that is wrong; the folder may be there.
     """
+    try:
+        return _ingest(request)
+    except MemoryError as error:
+        allowed = "a file that takes up to the setting DELTABAR_INGEST_MEMORY_BYTES"
+        raise unreadable(fault(None, "reading it takes too much memory", allowed)) from error
+    except pl.exceptions.PanicException as error:  # a bug of polars that a damaged file has found
+        reason = str(error).partition("\n")[0]
+        raise unreadable(fault(None, f"the file is damaged ({reason})", "a whole file")) from error
+
+
+def _ingest(request: Request) -> Table:
     reading, limits = request.reading, request.limits
     format = format_of(request.path, limits, reading.format)
     file = source(request.path, format, reading, limits)
@@ -110,12 +121,6 @@ def _answer(line: str) -> dict[str, Any]:
         return {"table": ingest(Request.model_validate_json(line)).model_dump(mode="json")}
     except Problem as problem:
         return {"problem": problem.document()}
-    except MemoryError:
-        allowed = "a file that takes up to the setting DELTABAR_INGEST_MEMORY_BYTES"
-        return {"problem": unreadable(fault(None, "reading it takes too much memory", allowed)).document()}
-    except pl.exceptions.PanicException as error:  # a bug of polars that a damaged file has found
-        reason = str(error).partition("\n")[0]
-        return {"problem": unreadable(fault(None, f"the file is damaged ({reason})", "a whole file")).document()}
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from service.context import Context
 from service.jobs import files
 from service.jobs.schemas import Job, Spec, State
 from service.jobs.split import datasets_of
-from service.jobs.starting import source_of
-from service.jobs.states import ENDED, move
+from service.jobs.starting import check_that_none_starts_with, source_of
+from service.jobs.states import move
 from service.problems import Problem, not_found
 from service.schemas import FieldError
 
@@ -156,7 +156,7 @@ def delete_job(context: Context, job_id: str) -> None:
         job, _ = _allowed(session, job_id, "delete")
         models = select(tables.Model).where(tables.Model.job_id == job_id)
         for model in session.scalars(models.with_for_update()).all():
-            _check_that_none_starts_with(session, [model.id])
+            check_that_none_starts_with(session, [model.id])
             session.delete(model)
         dropped = _drop_checkpoints(session, job)
         session.execute(delete(tables.Event).where(tables.Event.job_id == job_id))
@@ -206,18 +206,7 @@ def _drop_checkpoints(session: Session, job: tables.Job) -> list[str]:
     """Delete the rows of the job's checkpoints, and return the storage keys of their files."""
     query = select(tables.Checkpoint).where(tables.Checkpoint.job_id == job.id).order_by(tables.Checkpoint.id)
     rows = session.scalars(query.with_for_update()).all()
-    _check_that_none_starts_with(session, [row.id for row in rows])
+    check_that_none_starts_with(session, [row.id for row in rows])
     for row in rows:
         session.delete(row)
     return [row.folder for row in rows]
-
-
-def _check_that_none_starts_with(session: Session, ids: list[str]) -> None:
-    using = select(tables.Job).where(tables.Job.init_from.in_(ids), tables.Job.state.not_in(ENDED))
-    if job := session.scalars(using.limit(1)).first():
-        raise Problem(
-            409,
-            "start_of_another_job",
-            f"{job.id}, which is {job.state}, starts with {job.init_from}. Wait for it to end, or cancel it "
-            f"(POST /v1/jobs/{job.id}/cancel), then try again.",
-        )

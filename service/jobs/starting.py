@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.datasets.choices import EncodingChoices
@@ -18,8 +19,9 @@ from service.datasets.schemas import Column
 from service.jobs.request import JobRequest, RequestedLayer
 from service.jobs.schemas import Layer, Output, Spec, Task
 from service.jobs.split import column_of
+from service.jobs.states import ENDED
 from service.models.schemas import Feature, TrainedNetwork
-from service.problems import echo
+from service.problems import Problem, echo
 from service.schemas import FieldError
 from service.tables import Checkpoint, Job, Model
 
@@ -95,6 +97,18 @@ def _of_model(model: Model, spec: Spec) -> Source:
     features = [Feature.model_validate(feature) for feature in card["features"]]
     last = Output(units=output.units, activation=output.activation)
     return Source(model.id, card["target"], card["task"], hidden, last, card["classes"], features, spec.encoding)
+
+
+def check_that_none_starts_with(session: Session, ids: Sequence[str]) -> None:
+    """Raise the 409 `Problem` where a job that isn't over starts with one of these models or checkpoints."""
+    using = select(Job).where(Job.init_from.in_(ids), Job.state.not_in(ENDED))
+    if job := session.scalars(using.limit(1)).first():
+        raise Problem(
+            409,
+            "start_of_another_job",
+            f"{job.id}, which is {job.state}, starts with {job.init_from}. Wait for it to end, or cancel it "
+            f"(POST /v1/jobs/{job.id}/cancel), then try again.",
+        )
 
 
 def differences(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -12,15 +14,17 @@ from service import tables
 from service.context import Context
 from service.datasets.files import table_key
 from service.datasets.parts import read_sample
+from service.jobs.duration import Calibration
 from service.jobs.estimate import calibration_of, estimate
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import ValidationReport
-from service.jobs.splitting import others_of
-from service.jobs.starting import source_of
+from service.jobs.splitting import Others, others_of
+from service.jobs.starting import Source, source_of
 from service.jobs.warnings import of_sample, warnings
 from service.problems import Problem, field_errors, not_found
 from service.schemas import FieldError
+from service.settings import Settings
 
 SAID_OF: Mapping[str, frozenset[str]] = {
     "loss": frozenset({"target", "class_weight", "early_stopping"}),
@@ -31,8 +35,34 @@ SAID_OF: Mapping[str, frozenset[str]] = {
 """From a field to those of which something else may be said once it is put right."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What there is of what a job names; `sample` gives some rows of the data set."""
+
+    dataset: tables.Dataset | None
+    sample: Callable[[], pl.DataFrame]
+    start: Source | None = None
+    calibration: Calibration | None = None
+    others: Others = field(default_factory=dict)
+    """The data sets that its split names."""
+
+
 def validate(context: Context, given: Any) -> ValidationReport:
-    """Return what would come of posting `given`, a JSON document.
+    """Return what would come of posting `given`, a JSON document."""
+
+    def find(request: JobRequest) -> Known:
+        with context.database.read() as session:
+            dataset = session.get(tables.Dataset, request.dataset_id)
+            start = source_of(session, request.init_from) if request.init_from else None
+            others = others_of(session, request.split)
+            sample = partial(_sample, context, request.dataset_id)
+            return Known(dataset, sample, start, calibration_of(session), others)
+
+    return examine(given, find, context.settings)
+
+
+def examine(given: Any, find: Callable[[JobRequest], Known], settings: Settings) -> ValidationReport:
+    """Return what would come of the job `given`, a JSON document, where `find` tells what it names.
 
     What is wrong with the document and what this data set can't give are told together: where fields are unreadable,
     the others are looked at as if these had their defaults, and what depends on them isn't told.
@@ -40,33 +70,29 @@ def validate(context: Context, given: Any) -> ValidationReport:
     request, errors, unread = _read(given)
     if request is None:
         return _refused(errors)
-    with context.database.read() as session:
-        dataset = session.get(tables.Dataset, request.dataset_id)
-        start = source_of(session, request.init_from) if request.init_from else None
-        others = others_of(session, request.split)
-        calibration = calibration_of(session)
+    known = find(request)
     try:
-        spec = resolve(request, dataset, start, context.settings, others)
+        spec = resolve(request, known.dataset, known.start, settings, known.others)
     except Problem as problem:
         silent = unread.union(*(SAID_OF.get(field, ()) for field in unread))
         return _refused(errors + [error for error in problem.errors if _top(error.field) not in silent])
     if errors:
         return _refused(errors)
-    assert dataset is not None, "resolve refuses a job without one"
+    assert known.dataset is not None, "resolve refuses a job without one"
     return ValidationReport(
         valid=True,
         errors=[],
-        warnings=[*warnings(spec, dataset, others), *of_sample(spec, dataset, _sample(context, dataset))],
+        warnings=[*warnings(spec, known.dataset, known.others), *of_sample(spec, known.dataset, known.sample())],
         spec=spec,
-        estimate=estimate(spec, dataset, calibration, others),
+        estimate=estimate(spec, known.dataset, known.calibration, known.others),
     )
 
 
-def _sample(context: Context, dataset: tables.Dataset) -> pl.DataFrame:
+def _sample(context: Context, dataset_id: str) -> pl.DataFrame:
     try:
-        return read_sample(context.storage.path(table_key(dataset.id)))
+        return read_sample(context.storage.path(table_key(dataset_id)))
     except FileNotFoundError as error:  # it was deleted in between
-        raise not_found("data set", dataset.id) from error
+        raise not_found("data set", dataset_id) from error
 
 
 def _refused(errors: list[FieldError]) -> ValidationReport:

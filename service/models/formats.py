@@ -6,6 +6,7 @@ web process. Whatever several processes do at once, a file is visible when it is
 
 from __future__ import annotations
 
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO
@@ -46,21 +47,22 @@ def write(storage: Storage, folder: str, format: WeightsFormat, metadata: dict[s
         return
     with storage.draft() as draft:
         with draft.open("xb") as file:
-            if format == "npz":
-                _write_npz(model, file)
-            else:
-                _write_onnx(model, file, metadata)
+            write_to(file, model, format, metadata)
         storage.publish(draft, key)
     if not (model / WEIGHTS).is_file():  # it was deleted meanwhile
         storage.delete(folder)
         raise FileNotFoundError(model)
 
 
-def _write_npz(model: Path, file: IO[bytes]) -> None:
-    np.savez(file, allow_pickle=False, **load_file(model / WEIGHTS))
+def write_to(file: IO[bytes], model: Path, format: WeightsFormat, metadata: dict[str, str]) -> None:
+    """Write the model in the folder `model` to `file`; raises ValueError where it can't be written in this format."""
+    match format:
+        case "safetensors":
+            with (model / WEIGHTS).open("rb") as weights:
+                shutil.copyfileobj(weights, file)
+        case "npz":
+            np.savez(file, allow_pickle=False, **load_file(model / WEIGHTS))
+        case "onnx":
+            from service.models.onnx_export.export import to_onnx
 
-
-def _write_onnx(model: Path, file: IO[bytes], metadata: dict[str, str]) -> None:
-    from service.models.onnx_export.export import to_onnx
-
-    file.write(to_onnx(load(model), metadata))
+            file.write(to_onnx(load(model), metadata))

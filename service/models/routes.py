@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response, status
 from fastapi.responses import FileResponse
 
-from service.context import ReadContext
+from service.context import ReadContext, WriteContext
 from service.models import evaluation, service
 from service.models.formats import MEDIA_TYPES
 from service.models.schemas import (
@@ -56,6 +56,12 @@ def get_card(context: ReadContext, model_id: str) -> ModelCard:
     the gradient certificates: that the gradients were right.
     """
     return service.get_card(context, model_id)
+
+
+@router.delete("/{model_id}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_model(context: WriteContext, model_id: str) -> None:
+    """Delete a model and its files; the job that made it stays. 409 while a job is about to start with it."""
+    service.delete_model(context, model_id)
 
 
 @router.get("/{model_id}/weights", response_class=FileResponse, responses=WEIGHTS_RESPONSES)

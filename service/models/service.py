@@ -1,4 +1,4 @@
-"""What can be done with models: list them, get one, predict."""
+"""What can be done with models: list them, get one, predict, delete one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from service import tables
 from service.context import Context
+from service.jobs.starting import check_that_none_starts_with
 from service.models.card import read_card
 from service.models.formats import key_of, write
 from service.models.predictor import Predictor
@@ -45,6 +46,22 @@ def get_card(context: Context, model_id: str) -> ModelCard:
             raise not_found("model", model_id)
         raise Problem(404, "card_not_found", f"The model {model_id} was trained by a version that wrote no cards.")
     return ModelCard.model_validate({**_identity(row), **card})
+
+
+def delete_model(context: Context, model_id: str) -> None:
+    """Delete the model and its files; 404 when there is none, 409 while a job that isn't over starts with it."""
+    with context.database.write() as session:
+        known = session.get(tables.Model, model_id)
+        # The job first, as whoever deletes a job does.
+        job = session.get(tables.Job, known.job_id, with_for_update=True) if known else None
+        row = session.get(tables.Model, model_id, with_for_update=True, populate_existing=True)
+        if row is None:
+            raise not_found("model", model_id)
+        check_that_none_starts_with(session, [model_id])
+        if job is not None:
+            job.model_id = None
+        session.delete(row)
+    context.storage.delete(row.folder)  # rows first: a file without a row is invisible, and swept by the next worker
 
 
 async def weights(context: Context, model_id: str, format: WeightsFormat = "safetensors") -> Path:

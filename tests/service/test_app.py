@@ -95,6 +95,7 @@ def test_every_route_is_described(description: dict[str, Any]):
         "GET /v1/jobs/{job_id}/events/stream",
         "GET /v1/models",
         "GET /v1/models/{model_id}",
+        "DELETE /v1/models/{model_id}",
         "GET /v1/models/{model_id}/card",
         "GET /v1/models/{model_id}/weights",
         "POST /v1/models/{model_id}/predict",

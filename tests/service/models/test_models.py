@@ -110,3 +110,15 @@ def test_a_model_whose_files_have_gone_is_404(app: tuple[httpx.Client, Context])
     shutil.rmtree(folder)
     assert http.get(f"/v1/models/{model_id}/weights").status_code == 404
     assert http.post(f"/v1/models/{model_id}/predict", json={"rows": [{}]}).status_code == 404
+
+
+def test_a_deleted_model_is_gone_with_its_files(app: tuple[httpx.Client, Context]):
+    http, context = app
+    model_id = add_model(context, "species")
+    with context.database.read() as session:
+        folder = context.storage.path(session.get_one(Model, model_id).folder)
+    assert http.post(f"/v1/models/{model_id}/predict", json={"rows": [{}]}).status_code == 200
+    assert http.delete(f"/v1/models/{model_id}").status_code == 204
+    assert not folder.exists()
+    assert http.delete(f"/v1/models/{model_id}").status_code == 404
+    assert http.post(f"/v1/models/{model_id}/predict", json={"rows": [{}]}).status_code == 404

@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import core
 from service.client import Client, DeltabarError
-from service.event_stream import Message, messages
+from service.event_stream import Message, Messages
 from service.jobs.schemas import Job
+from tests.service.client.cutting import cut_off
 from tests.service.conftest import PENGUINS
 from tests.service.processes import Serving
 
@@ -115,13 +113,6 @@ def test_no_service_is_a_connection_error_that_names_the_address():
                 client.jobs.get("job_1")
 
 
-def test_an_answer_that_is_not_from_the_service_is_shown_as_it_is():
-    response = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\n<html"
-    refused = pytest.raises(DeltabarError, match="502 http_502: <html")
-    with answering(response) as url, Client(url) as client, refused:
-        client.jobs.get("job_1")
-
-
 def test_events_come_in_order_and_end_with_the_job(client: Client, penguins_job: Job):
     events = list(client.jobs.events(penguins_job.id))
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
@@ -131,15 +122,8 @@ def test_events_come_in_order_and_end_with_the_job(client: Client, penguins_job:
     assert list(client.jobs.events(penguins_job.id, after=events[-1].sequence)) == []
 
 
-def test_a_broken_stream_is_taken_up_where_it_broke(service: Serving, client: Client, penguins_job: Job):
-    expected = list(client.jobs.events(penguins_job.id))
-    with cut_off(service, [400, 450, 10, 600]) as (url, connections), Client(url) as behind:
-        assert list(behind.jobs.events(penguins_job.id)) == expected
-    assert len(connections) >= 5
-
-
 def test_a_stream_that_never_recovers_is_given_up(service: Serving, penguins_job: Job, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("service.client.STREAM_RETRIES", 2)
+    monkeypatch.setattr("service.client.jobs.RETRIES", 2)
     with cut_off(service, [10] * 50) as (url, connections), Client(url) as behind, pytest.raises(ConnectionError):
         list(behind.jobs.events(penguins_job.id))
     assert len(connections) == 3
@@ -158,69 +142,6 @@ def test_messages_may_come_in_any_pieces():
     expected = [Message("1", "log", '{"message":"a\u2028b"}'), Message("2", "message", "x\ny")]
     raw = stream.encode()
     for size in (1, 2, 3, 7, len(raw)):
-        assert list(messages(raw[k : k + size] for k in range(0, len(raw), size))) == expected
-
-
-@contextmanager
-def listening(answer: Callable[[socket.socket, int], None]) -> Iterator[tuple[str, list[int]]]:
-    """Accept connections, hand each to `answer` with its number, and yield the address and the numbers so far."""
-    seen: list[int] = []
-    threads: list[threading.Thread] = []
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threads.append(threading.Thread(target=answer, args=(connection, len(seen))))
-            seen.append(len(seen))
-            threads[-1].start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        acceptor = threading.Thread(target=accept)
-        acceptor.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            acceptor.join()
-            for thread in threads:
-                thread.join()
-
-
-@contextmanager
-def cut_off(service: Serving, limits: list[int]) -> Iterator[tuple[str, list[int]]]:
-    """Stand between client and service, and break the k-th connection after `limits[k]` bytes of answers."""
-
-    def relay(client: socket.socket, number: int) -> None:
-        left = limits[number] if number < len(limits) else 10**9
-        with client, socket.create_connection(("127.0.0.1", service.port)) as upstream:
-            forward = threading.Thread(target=pump, args=(client, upstream, 10**9))
-            forward.start()
-            pump(upstream, client, left)
-            forward.join()
-
-    with listening(relay) as running:
-        yield running
-
-
-@contextmanager
-def answering(response: bytes) -> Iterator[str]:
-    def answer(client: socket.socket, _: int) -> None:
-        with client:
-            client.recv(65536)
-            client.sendall(response)
-
-    with listening(answer) as (url, _):
-        yield url
-
-
-def pump(source: socket.socket, target: socket.socket, left: int) -> None:
-    with suppress(OSError):
-        while left > 0 and (piece := source.recv(min(left, 4096))):
-            target.sendall(piece)
-            left -= len(piece)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+        messages = Messages()
+        pieces = [raw[k : k + size] for k in range(0, len(raw), size)]
+        assert [message for piece in pieces for message in messages.feed(piece)] == expected

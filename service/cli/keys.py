@@ -6,24 +6,25 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.caller import SCOPES, Scope
-from service.options import WRONG_ARGUMENTS, DataDir, fail, read_settings
+from service.cli.options import WRONG_ARGUMENTS, AsJson, DataDir, fail, print_json, read_settings
+from service.cli.panels import SERVICE
 
 if TYPE_CHECKING:
     from service.db import Database
     from service.settings import Settings
 
-keys = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(name="keys", help="Make, list and revoke API keys.", no_args_is_help=True, rich_help_panel=SERVICE)
 
 OWNER = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 SCOPES_HELP = "; ".join(f"{name}: {meaning}" for name, meaning in SCOPES.items())
 
 
-@keys.command()
+@app.command()
 def create(
     owner: Annotated[str, typer.Option(help="Whose data sets, jobs and models it sees and makes.", metavar="NAME")],
     name: Annotated[str, typer.Option(help="What you are to know it by.", metavar="TEXT")] = "",
@@ -31,6 +32,7 @@ def create(
     max_running: Annotated[int | None, typer.Option(help="Most of its jobs that run at a time.", min=1)] = None,
     expires: Annotated[int | None, typer.Option(help="Days until it expires.", min=1, metavar="DAYS")] = None,
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make an API key and print its secret, this once.
 
@@ -49,35 +51,53 @@ def create(
         key, secret = api_keys.create(
             database, owner=owner, name=name, scopes=scope or [Scope.WRITE], max_running=max_running, days=expires
         )
+    if as_json:
+        print_json({"id": key.id, "owner": key.owner, "secret": secret})
+        return
     typer.echo(f"{key.id} is a key of {key.owner}. Its secret isn't kept, and is shown only now:", err=True)
     typer.echo(secret)
 
 
-@keys.command("list")
-def list_keys(data_dir: DataDir = None) -> None:
+@app.command("list")
+def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List every key, the oldest first; secrets aren't kept.
 
     Example: `deltabar keys list`
     """
     settings = read_settings(data_dir=data_dir)
     from service import keys as api_keys
+    from service.terminal.listing import columns
 
     with _database(settings) as database:
         found = api_keys.list_keys(database)
-    rows = [("ID", "OWNER", "SCOPES", "MAX RUNNING", "MADE", "EXPIRES", "STATE", "NAME")]
     now = time.time()
+    listed: list[dict[str, Any]] = []
     for key in found:
         over = key.expires_at is not None and key.expires_at <= now
         state = "revoked" if key.revoked_at is not None else "expired" if over else "usable"
-        most = "-" if key.max_running is None else str(key.max_running)
-        times = _day(key.created_at), _day(key.expires_at)
-        rows.append((key.id, key.owner, ",".join(key.scopes), most, *times, state, key.name))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        told = ("id", "owner", "scopes", "max_running", "created_at", "expires_at", "name")
+        listed.append({name: getattr(key, name) for name in told} | {"state": state})
+    if as_json:
+        print_json({"object": "list", "data": listed})
+        return
+    head = ("ID", "OWNER", "SCOPES", "MAX RUNNING", "MADE", "EXPIRES", "STATE", "NAME")
+    rows = [
+        (
+            key["id"],
+            key["owner"],
+            ",".join(key["scopes"]),
+            key["max_running"],
+            _day(key["created_at"]),
+            _day(key["expires_at"]),
+            key["state"],
+            key["name"],
+        )
+        for key in listed
+    ]
+    typer.echo(columns(head, rows))
 
 
-@keys.command()
+@app.command()
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `deltabar keys list` shows it.", metavar="ID")],
     data_dir: DataDir = None,
@@ -112,5 +132,5 @@ def _database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def _day(at: float | None) -> str:
-    return "-" if at is None else time.strftime("%Y-%m-%d", time.localtime(at))
+def _day(at: float | None) -> str | None:
+    return None if at is None else time.strftime("%Y-%m-%d", time.localtime(at))

@@ -1,0 +1,349 @@
+"""`deltabar jobs`: trainings of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.datasets import send
+from service.cli.document import document
+from service.cli.models import measures
+from service.cli.options import (
+    INTERRUPTED,
+    NOT_TRAINED,
+    WRONG_ARGUMENTS,
+    After,
+    AsJson,
+    KeyFile,
+    Kinds,
+    Limit,
+    Read,
+    Set,
+    Spec,
+    Url,
+    connected,
+    fail,
+    print_json,
+)
+from service.cli.panels import CLIENT
+
+if TYPE_CHECKING:
+    from service.client import Client, LiveJob
+    from service.jobs.schemas import Event
+
+app = typer.Typer(
+    name="jobs",
+    help="Submit, list, watch and steer trainings.",
+    no_args_is_help=True,
+    rich_help_panel=CLIENT,
+)
+Id = Annotated[str, typer.Argument(help="The job's id.", metavar="ID")]
+Ids = Annotated[list[str], typer.Argument(help="The jobs' ids.", metavar="ID…")]
+
+
+@app.command()
+def submit(
+    data: Annotated[str, typer.Argument(help="The id of a data set, or a file, which is uploaded.", metavar="DATA")],
+    target: Annotated[str | None, typer.Option(help="Name of the column to predict.", metavar="COLUMN")] = None,
+    sets: Set = None,
+    spec: Spec = None,
+    kinds: Kinds = None,
+    read: Read = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end, as `jobs watch` does.")] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue a job, and print its id.
+
+    Example: `deltabar jobs submit data.csv --target y --set epochs=50 --watch`
+    """
+    body = document(target, spec, sets)
+    is_id = data.startswith("ds_") and not Path(data).exists()
+    if is_id and (kinds or read):
+        option = "--kind" if kinds else "--read"
+        fail(f"{option} is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
+    with connected(url, key_file) as client:
+        dataset_id = data if is_id else send(client, Path(data), None, kinds, read).id
+        job = client.jobs.create(**body | {"dataset_id": dataset_id})
+    if watch:
+        _watch(job.id, url, key_file, as_json=as_json)
+    elif as_json:
+        print_json(job)
+    else:
+        typer.echo(job.id)
+
+
+@app.command("list")
+def list_jobs(
+    limit: Limit = 20,
+    after: After = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: queued, running, paused, succeeded, failed, cancelled.", metavar="STATE"),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only those on this data set.", metavar="ID")] = None,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs, the newest first.
+
+    Example: `deltabar jobs list --state running --state queued`
+    """
+    from service.terminal.listing import columns, moment
+
+    with connected(url, key_file) as client:
+        page = client.jobs.list(limit, after, state=state, dataset_id=dataset)
+    if as_json:
+        print_json(page)
+        return
+    rows = [
+        (
+            job.id,
+            job.state,
+            job.spec.target,
+            f"{job.progress.epoch}/{job.progress.epochs}",
+            measures(job.result.metrics) if job.result else None,
+            moment(job.created_at),
+        )
+        for job in page.data
+    ]
+    typer.echo(columns(("ID", "STATE", "TARGET", "EPOCH", "METRICS", "POSTED"), rows))
+
+
+@app.command()
+def show(job_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Show a job as it stands: how far it is, what it is to do, and what came of it.
+
+    Example: `deltabar jobs show job_0193…`
+    """
+    with connected(url, key_file) as client:
+        job = client.jobs.get(job_id)
+    if as_json:
+        print_json(job)
+    else:
+        _show(job)
+
+
+@app.command()
+def watch(job_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Follow a job to its end: its progress, its loss curve and what came of it; with --json, one event a line.
+
+    A connection that breaks is taken up again. Ctrl-C ends the watching, and not the job.
+
+    Example: `deltabar jobs watch job_0193…`
+    """
+    _watch(job_id, url, key_file, as_json=as_json)
+
+
+@app.command()
+def logs(
+    job_id: Id,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Also what is measured after epochs.")] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a job's events: its states, its checkpoints and what it has said; with --json, one a line.
+
+    Example: `deltabar jobs logs job_0193…`
+    """
+    with connected(url, key_file) as client:
+
+        def run() -> None:
+            after = 0
+            while True:
+                page = client.jobs.history(job_id, after)
+                for event in page.data:
+                    after = event.sequence
+                    if metrics or event.kind != "metrics":
+                        typer.echo(event.model_dump_json() if as_json else _line(event))
+                if page.has_more:
+                    continue
+                if not follow or next(client.jobs.events(job_id, after), None) is None:
+                    return
+
+        _interruptible(run)
+
+
+def _action(name: str, does: str) -> None:
+    """Add the command that does something to jobs."""
+
+    def act(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+        _act(ids, url, key_file, lambda client, job_id: getattr(client.jobs, name)(job_id), as_json=as_json)
+
+    act.__doc__ = f"{does}\n\nExample: `deltabar jobs {name} job_0193…`"
+    app.command(name)(act)
+
+
+_action("pause", "Let jobs wait where they are; a running one keeps a checkpoint first.")
+_action("resume", "Let paused jobs go on, to the same bits as if they had never stopped.")
+
+
+@app.command()
+def retry(
+    ids: Ids,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin anew, rather than go on from the last checkpoint.")
+    ] = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue failed or cancelled jobs again.
+
+    Example: `deltabar jobs retry job_0193… --from-start`
+    """
+    _act(ids, url, key_file, lambda client, job_id: client.jobs.retry(job_id, from_start), as_json=as_json)
+
+
+_action("cancel", "End jobs; what they have learned stays in their checkpoints until they are deleted.")
+
+
+@app.command()
+def delete(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Delete ended jobs with their events, checkpoints and models.
+
+    Example: `deltabar jobs delete job_0193…`
+    """
+    with connected(url, key_file) as client:
+        for job_id in ids:
+            client.jobs.delete(job_id)
+            if not as_json:
+                typer.echo(f"{job_id} is deleted")
+    if as_json:
+        print_json({"deleted": ids})
+
+
+def _act(
+    ids: list[str],
+    url: str | None,
+    key_file: Path | None,
+    act: Callable[[Client, str], LiveJob[Any]],
+    *,
+    as_json: bool,
+) -> None:
+    jobs: list[Any] = []
+    with connected(url, key_file) as client:
+        for job_id in ids:
+            job = act(client, job_id)
+            jobs.append(job.model_dump(mode="json"))
+            if not as_json:
+                asked = f", and has been asked to {job.requested}" if job.requested else ""
+                typer.echo(f"{job_id} is {job.state}{asked}")
+    if as_json:
+        print_json({"object": "list", "data": jobs})
+
+
+def _interruptible(run: Callable[[], None]) -> None:
+    from service.terminal.interrupting import apart, stops_on_signals
+
+    try:
+        with stops_on_signals():
+            apart(run)
+    except KeyboardInterrupt:
+        typer.echo("\x1b[?25h" if _on_a_terminal() else "", err=True, nl=False)  # a progress bar hides the cursor
+        typer.echo("deltabar: the job goes on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _on_a_terminal() -> bool:
+    import sys
+
+    return sys.stderr.isatty()
+
+
+def _watch(job_id: str, url: str | None, key_file: Path | None, *, as_json: bool) -> None:
+    with connected(url, key_file) as client:
+        _interruptible(lambda: _print_events(client, job_id) if as_json else _follow(client, job_id))
+        job = client.jobs.get(job_id)
+    if job.state != "succeeded":
+        why = f": {job.error.message}" if job.error else ""
+        fail(f"{job_id} {_ENDS.get(job.state, f'is {job.state}')}{why}", NOT_TRAINED)
+
+
+_ENDS = {"failed": "has failed", "cancelled": "was cancelled"}
+
+
+def _print_events(client: Client, job_id: str) -> None:
+    import json
+    from dataclasses import asdict
+
+    for event in client.jobs.events(job_id):
+        typer.echo(json.dumps(asdict(event), ensure_ascii=False))
+
+
+def _follow(client: Client, job_id: str) -> None:
+    from rich.console import Console
+
+    from service.terminal.curve import draw
+    from service.terminal.progress import Progressing
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    job = client.jobs.get(job_id)
+    console.print(f"{job.id}: {job.spec.task} of {job.spec.target}, {job.spec.epochs} epochs")
+    with Progressing(console, job.spec.epochs, job.state) as progress:
+        for event in client.jobs.events(job_id):
+            if event.kind == "metrics":
+                progress.epoch(event.data)
+            elif event.kind == "log":
+                progress.say(event.data["message"])
+            elif event.kind == "state":
+                progress.say(" ".join([event.data["state"], *_reasons(event.data)]))
+    draw(client.jobs.metrics(job_id, max_points=1000).columns, console)
+    job = client.jobs.get(job_id)
+    if job.result:
+        console.print(f"On the {job.result.n_validation} held-out rows: {measures(job.result.metrics)}.")
+        console.print(f"The model is {job.model_id}; deltabar models download {job.model_id} fetches it.")
+
+
+def _reasons(data: dict[str, Any]) -> list[str]:
+    attempt = [f"(attempt {data['attempt']})"] if "attempt" in data else []
+    error = [f"{data['error'].get('code')}: {data['error'].get('message')}"] if data.get("error") else []
+    return [*attempt, *([data["message"]] if data.get("message") else []), *error]
+
+
+def _line(event: Event) -> str:
+    from service.terminal.listing import moment
+
+    match event.kind:
+        case "state":
+            said = " ".join([event.data["state"], *_reasons(event.data)])
+        case "log":
+            said = event.data["message"]
+        case _:
+            said = "  ".join(f"{name} {value}" for name, value in event.data.items() if value is not None)
+    return f"{moment(event.created_at)}  {event.kind:10}  {said}"
+
+
+def _show(job: LiveJob[Any]) -> None:
+    from service.terminal.listing import moment, pairs
+    from service.terminal.progress import number
+
+    spec, result = job.spec, job.result
+    layers = ", ".join(f"{layer.units} {layer.activation}" for layer in [*spec.network.layers, spec.output])
+    told: dict[str, Any] = {
+        "id": job.id,
+        "state": job.state + (f", asked to {job.requested}" if job.requested else ""),
+        "task": f"{spec.task} of {spec.target}",
+        "data set": job.dataset_id,
+        "network": layers,
+        "loss": spec.loss.name,
+        "optimizer": ", ".join(f"{name} {value}" for name, value in spec.optimizer.model_dump().items()),
+        "epoch": f"{job.progress.epoch} of {job.progress.epochs}",
+        "attempts": f"{job.attempts} of {job.max_attempts}",
+        "posted": moment(job.created_at),
+        "ended": moment(job.finished_at),
+    }
+    if job.error:
+        told["error"] = f"{job.error.code}: {job.error.message}"
+    if result:
+        told["validation"] = f"loss {number(result.validation_loss)}, {measures(result.metrics)}"
+        told["took"] = f"{result.seconds:.2f} s on {result.device}"
+        told["model"] = job.model_id
+    typer.echo(pairs(told))

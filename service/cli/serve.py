@@ -1,0 +1,59 @@
+"""`deltabar serve`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from service.cli.options import DataDir, fail, read_settings
+from service.cli.panels import SERVICE
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=SERVICE)
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on; others than loopback need API keys. [default: 127.0.0.1]", metavar="ADDRESS"
+        ),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes a free one. [default: 8000]", max=65535, min=0)
+    ] = None,
+    data_dir: DataDir = None,
+    watch_stdin: Annotated[
+        bool, typer.Option("--watch-stdin", help="Stop when standard input ends; for programs that start the service.")
+    ] = False,
+) -> None:
+    """Run the HTTP API and one worker, until Ctrl-C.
+
+    The API is described at `/openapi.json`.
+
+    Example: `deltabar serve --port 9000 --data-dir /var/lib/deltabar`
+    """
+    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    from service import logs, serving
+    from service.data_dir import CannotStart, demand_keys, prepare
+
+    logs.configure(settings.log_format)
+    try:
+        with serving.listen(settings) as bound:
+            prepare(settings)
+            demand_keys(settings)
+            from service.app import create_app  # by far the slowest import, of no use when the above has failed
+
+            url = serving.url_of(bound)
+
+            def announce() -> None:
+                typer.echo(f"deltabar listens on {url} (the API: {url}/openapi.json)")
+                typer.echo(f"data lies in {settings.data_dir.resolve()}; Ctrl-C stops")
+                sys.stdout.flush()
+
+            serving.serve(settings, create_app(settings), bound, announce, watch_stdin)
+    except CannotStart as error:
+        fail(str(error))
+    typer.echo("deltabar has stopped")
