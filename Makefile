@@ -23,7 +23,7 @@ TARGET ?= cpu
 
 DOMAINS := tests/service/datasets tests/service/jobs tests/service/models
 
-.PHONY: help demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
+.PHONY: help screenshots bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,12 @@ bench-service: $(BENCH)/installed ## throughput and turnaround of jobs over HTTP
 bench-ingest: $(BENCH)/installed ## a CSV file of 1 GB through the service, beside polars; adds its part to benchmarks/RESULTS.md
 	$(BENCH)/bin/python -m benchmarks.ingest
 
+bench-pages: $(VENV)/installed-test $(VENV)/system-packages ## how soon each page has content, with 10,000 jobs; fails above 300 ms
+	$(BIN)/python -m benchmarks.pages
+
+screenshots: $(VENV)/installed-test $(VENV)/system-packages ## a picture of each page, light and dark, into docs/pages
+	$(BIN)/python -m tests.screenshots
+
 scores: $(BENCH)/installed ## jobs with default settings on real tables, beside scikit-learn; adds its part to benchmarks/RESULTS.md
 	$(BENCH)/bin/python -m benchmarks.scores
 
@@ -127,15 +133,18 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --editable '.[test]'
 	@touch $@
 
-# PostgreSQL's programs, for the tests that run on it too: they start a server of their own, on no port.
+# Debian's packages for the tests: PostgreSQL's programs, with which they start a server of their own, on no port; and a
+# browser.
 HAS_POSTGRES := command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1
-INSTALL_POSTGRES := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql
+HAS_CHROMIUM := command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null
+INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends
 
-$(VENV)/system-packages: | $(BIN)/python
-	@if $(HAS_POSTGRES); then touch $@; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL_POSTGRES) || { apt-get update && $(INSTALL_POSTGRES); }; }; \
+$(VENV)/system-packages: Makefile | $(BIN)/python
+	@missing=""; { $(HAS_POSTGRES); } || missing="postgresql"; { $(HAS_CHROMIUM); } || missing="$$missing chromium"; \
+	if [ -z "$$missing" ]; then touch $@; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL) $$missing || { apt-get update && $(INSTALL) $$missing; }; }; \
 	then touch $@; \
-	else echo "PostgreSQL is not installed, so the tests that need it are skipped: as root, apt-get install postgresql"; fi
+	else echo "Not installed, so the tests that need it are skipped; as root: apt-get install $$missing"; fi
 
 # What stands in for Docker where its engine doesn't run; an image needs one or the other.
 HAS_ENGINE := docker info >/dev/null 2>&1 || { command -v podman && command -v runc && command -v debootstrap && command -v slirp4netns; } >/dev/null

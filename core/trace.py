@@ -59,6 +59,13 @@ class LayerTrace:
     from_z: bool = False
     inner: tuple[LayerTrace, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """The layer's description, without what doesn't matter for a pass, or follows in `inner`."""
+        choices = [each.name for each in fields(self.layer) if each.name not in ("initializer", "layers")]  # type: ignore[arg-type]
+        described = ", ".join(f"{name}={getattr(self.layer, name)!r}" for name in choices)
+        return f"{type(self.layer).__name__}({described})"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trace:
@@ -195,7 +202,7 @@ def _own(named: Named, layer: str) -> Named:
 
 
 def _forward_lines(each: LayerTrace, a_prev: str) -> Iterator[str]:
-    yield f"layer {each.name}: {_title(each.layer)}"
+    yield f"layer {each.name}: {each.title}"
     for name, array in each.theta.items():
         yield _row(_symbol(name, each.layer), array)
     for inner in each.inner:
@@ -209,7 +216,7 @@ def _forward_lines(each: LayerTrace, a_prev: str) -> Iterator[str]:
 
 def _backward_lines(each: LayerTrace, a_prev: str, bar: str) -> Iterator[str]:
     """Yield the way back through a layer; `bar` says what its ā is."""
-    yield f"layer {each.name}: {_title(each.layer)}"
+    yield f"layer {each.name}: {each.title}"
     elementwise = isinstance(each.layer, Dense) and isinstance(each.layer.f, Elementwise)
     if each.from_z:
         yield _row("z̄ = ∂J/∂z", each.z_bar)
@@ -234,12 +241,6 @@ def _backward_lines(each: LayerTrace, a_prev: str, bar: str) -> Iterator[str]:
 def _bar_below(above: LayerTrace) -> str:
     """Return what ā is below the layer `above`."""
     return f"ā = z̄ Θ of layer {above.name}" if isinstance(above.layer, Dense) else "ā"
-
-
-def _title(layer: Layer[Any]) -> str:
-    """Return the layer's description, without what doesn't matter for a pass, or follows below."""
-    choices = [each.name for each in fields(layer) if each.name not in ("initializer", "layers")]  # type: ignore[arg-type]
-    return f"{type(layer).__name__}({', '.join(f'{name}={getattr(layer, name)!r}' for name in choices)})"
 
 
 def _symbol(name: str, layer: Layer[Any]) -> str:

@@ -25,6 +25,10 @@ from service.request_log import RequestLog
 from service.settings import Settings
 from service.storage import Storage
 from service.telemetry import Telemetry
+from service.traces.routes import router as traces
+from service.web import assets
+from service.web.routes import router as pages
+from service.web.signing_in import router as signing_in
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -64,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Authentication, required=settings.keys_required)  # what is added last stands first
     app.add_middleware(RequestLog, telemetry=telemetry)
     problem_handlers.install(app)
-    for router in (datasets, jobs, models, inference, health.router):
+    for router in (datasets, jobs, models, traces, inference, health.router, signing_in, pages):
         app.include_router(router)
+    app.mount(f"{assets.PREFIX}/{assets.version()}", assets.Assets())
     return app

@@ -28,6 +28,11 @@ class Encoding(BaseModel):
         """Inputs of the network."""
         return sum(feature.n_inputs for feature in self.features)
 
+    @property
+    def input_names(self) -> list[str]:
+        """What each input of the network is, in words."""
+        return [name for feature in self.features for name in feature.input_names]
+
     def features_of(self, table: pl.DataFrame) -> np.ndarray:
         """Return the network's inputs for the rows of `table`, (n_samples, n_inputs) float64, all finite."""
         inputs = np.empty((table.height, self.n_inputs))

@@ -43,6 +43,11 @@ class NumericFeature(BaseModel):
         """Inputs of the network that this column takes."""
         return 2 if self.missing_indicator else 1
 
+    @property
+    def input_names(self) -> list[str]:
+        """What each input is."""
+        return [self.name, f"{self.name} is missing"][: self.n_inputs]
+
     def inputs_of(self, column: pl.Series) -> np.ndarray:
         """Return the inputs for the values of `column`, (n_samples, n_inputs) float64."""
         values = floats(column)
@@ -70,6 +75,12 @@ class CategoricalFeature(BaseModel):
     def n_inputs(self) -> int:
         """Inputs of the network that this column takes."""
         return len(self.categories) + self.other
+
+    @property
+    def input_names(self) -> list[str]:
+        """What each input is."""
+        told = [f"{self.name} is missing" if each is None else f"{self.name} = {each}" for each in self.categories]
+        return [*told, *([f"{self.name} is another"] if self.other else [])]
 
     def inputs_of(self, column: pl.Series) -> np.ndarray:
         """Return the inputs for the values of `column`, (n_samples, n_inputs) float64."""
@@ -101,6 +112,12 @@ class DateFeature(BaseModel):
     def n_inputs(self) -> int:
         """Inputs of the network that this column takes."""
         return 1 + 2 * len(self.cycles) + self.missing_indicator
+
+    @property
+    def input_names(self) -> list[str]:
+        """What each input is."""
+        cycles = [f"{wave} of the {cycle} of {self.name}" for cycle in self.cycles for wave in ("sine", "cosine")]
+        return [self.name, *cycles, f"{self.name} is missing"][: self.n_inputs]
 
     def inputs_of(self, column: pl.Series) -> np.ndarray:
         """Return the inputs for the values of `column`, (n_samples, n_inputs) float64."""

@@ -47,9 +47,12 @@ class JsonFile:
 
 def _table(lines: bytes, first_line: int | None) -> pl.DataFrame:
     try:
-        return pl.read_ndjson(lines, infer_schema_length=None)
+        table = pl.read_ndjson(lines, infer_schema_length=None)
     except (pl.exceptions.PolarsError, RuntimeError) as error:
         raise _fault_in(lines, first_line, str(error).partition("\n")[0]) from error
+    if not table.width:
+        raise unreadable(fault("{}", "its records have no fields", LINES if first_line else RECORDS))
+    return table
 
 
 def _fault_in(lines: bytes, first_line: int | None, reason: str) -> Exception:

@@ -7,7 +7,7 @@ whole numbers where another has fractions, or nothing at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -115,18 +115,39 @@ def read_table(folder: Path, columns: Sequence[str] | None = None) -> pl.DataFra
     schema, parts = _described(folder)
     if columns is not None:
         schema = {name: schema[name] for name in columns}
-    return pl.concat(list(_parts(folder, schema, parts)))
+    return pl.concat(list(_parts(folder, schema, range(parts))))
 
 
 def read_head(folder: Path, rows: int) -> pl.DataFrame:
     """Return the first rows of the table in `folder`."""
     schema, parts = _described(folder)
     heads: list[pl.DataFrame] = []
-    for part in _parts(folder, schema, parts):
+    for part in _parts(folder, schema, range(parts)):
         heads.append(part.head(rows - sum(head.height for head in heads)))
         if sum(head.height for head in heads) >= rows:
             break
     return pl.concat(heads)
+
+
+def read_rows(folder: Path, rows: Sequence[int]) -> pl.DataFrame:
+    """Return the rows with these numbers, counted from 0, in this order; parts that have none of them are not read.
+
+    Raises:
+        IndexError: there is no such row.
+    """
+    schema, parts = _described(folder)
+    found: dict[int, pl.DataFrame] = {}
+    start = 0
+    for number in range(parts):
+        height = int(pl.scan_ipc(folder / _name(number), glob=False).select(pl.len()).collect().item())
+        wanted = {row for row in rows if start <= row < start + height}
+        if wanted:
+            [part] = _parts(folder, schema, range(number, number + 1))
+            found |= {row: part[row - start] for row in wanted}
+        start += height
+        if len(found) == len(set(rows)):
+            return pl.concat([found[row] for row in rows])
+    raise IndexError(f"rows {sorted(set(rows) - set(found))} are not among the {start} of the table")
 
 
 def read_sample(folder: Path) -> pl.DataFrame:
@@ -139,8 +160,8 @@ def _described(folder: Path) -> tuple[dict[str, pl.DataType], int]:
     return {name: TYPES[dtype] for name, dtype in document["columns"]}, document["parts"]
 
 
-def _parts(folder: Path, schema: dict[str, pl.DataType], parts: int) -> Iterator[pl.DataFrame]:
-    for number in range(parts):
+def _parts(folder: Path, schema: dict[str, pl.DataType], parts: Iterable[int]) -> Iterator[pl.DataFrame]:
+    for number in parts:
         part = pl.scan_ipc(folder / _name(number), glob=False)  # a folder's name may have brackets in it
         there = part.collect_schema()
         yield aligned(part.select([name for name in schema if name in there]).collect(), schema)

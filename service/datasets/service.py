@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,13 @@ def list_datasets(context: Context, limit: int, after: str | None) -> tuple[list
     with context.database.read() as session:
         rows, has_more = newest_first(session, select(tables.Dataset), tables.Dataset.id, limit, after)
     return [_shape(row) for row in rows], has_more
+
+
+def names(context: Context, dataset_ids: Collection[str]) -> dict[str, str]:
+    """Return what people call these data sets, of those that there are."""
+    dataset = tables.Dataset
+    with context.database.read() as session:
+        return dict(session.execute(select(dataset.id, dataset.name).where(dataset.id.in_(dataset_ids))).all())
 
 
 def get_dataset(context: Context, dataset_id: str) -> Dataset:

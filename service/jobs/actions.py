@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from service import tables
 from service.context import Context
 from service.jobs import files
-from service.jobs.schemas import Spec, State
+from service.jobs.schemas import Job, Spec, State
 from service.jobs.split import datasets_of
 from service.jobs.starting import check_that_none_starts_with, source_of
 from service.jobs.states import move
@@ -83,7 +83,12 @@ _DONE: Mapping[Action, str] = {
 }
 
 
-def situation_of(job: tables.Job) -> Situation:
+def allowed(situation: Situation) -> list[Action]:
+    """Return the actions that change something of a job in this situation."""
+    return [action for action, steps in ACTIONS.items() if steps.get(situation)]
+
+
+def situation_of(job: tables.Job | Job) -> Situation:
     """Return the job's state, with what its worker has been asked to do."""
     match job.requested:
         case "pause":
@@ -178,7 +183,7 @@ def _allowed(session: Session, job_id: str, action: Action) -> tuple[tables.Job,
     situation = situation_of(job)
     if situation in ACTIONS[action]:
         return job, ACTIONS[action][situation]
-    others = [other for other, steps in ACTIONS.items() if steps.get(situation)]
+    others = allowed(situation)
     path, refusal = f"/v1/jobs/{job_id}", f"can't be {_DONE[action]}"
     ways = " or ".join(f"DELETE {path}" if other == "delete" else f"POST {path}/{other}" for other in others)
     does = f"What it allows: {ways}." if ways else "Wait for that."

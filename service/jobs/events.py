@@ -35,6 +35,24 @@ def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[
     )
 
 
+def last(context: Context, job_id: str) -> int:
+    """Return the sequence of the job's last event; 404 when there is no job."""
+    with context.database.read() as session:
+        found = session.scalar(select(tables.Job.last_event).where(tables.Job.id == job_id))
+    if found is None:
+        raise not_found("job", job_id)
+    return found
+
+
+def told_last(context: Context, job_id: str, limit: int) -> list[Event]:
+    """Return the last events of the job that tell of something else than an epoch, the newest first."""
+    event = tables.Event
+    query = select(event).where(event.job_id == job_id, event.kind != "metrics").order_by(event.sequence.desc())
+    with context.database.read() as session:
+        rows = session.scalars(query.limit(limit)).all()
+    return [Event.model_validate(row, from_attributes=True) for row in rows]
+
+
 def is_over(context: Context, job_id: str, *, after: int) -> bool:
     """Return whether the job has ended and no event follows `after`; 404 when there is no job."""
     job = tables.Job

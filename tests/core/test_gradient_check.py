@@ -165,3 +165,23 @@ def test_dot_test_catches_an_error_of_a_millionth(size: int) -> None:
     assert str(report).splitlines()[0] == f"passed: an operation from {size} to {size} numbers, forward and back"
     wrong = matrix.T + 1e-6 * np.abs(matrix).max()
     assert not dot_test(lambda t: matrix @ t, lambda a: wrong @ a, u, v).passed
+
+
+def test_a_network_that_is_sure_of_its_classes_passes() -> None:
+    # J is tiny, and of differences between z of some 20: what is rounded there is more than J's own digits.
+    net = Network(3, [Dense(5, "relu"), Dense(2, "softmax")], backend=FLOAT64, seed=1)
+    net.weights[1][...] = [[2.0] * 5, [-2.0] * 5]
+    x = 10 * X
+    labels = net.predict(x).argmax(axis=1)
+    assert net.evaluate(x, labels, "softmax_cross_entropy") < 1e-5
+    report = check_gradients(net, x, labels, "softmax_cross_entropy")
+    assert report.passed, str(report)
+    assert not report.kink
+
+
+def test_a_wrong_gradient_through_softmax_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Network(3, [Dense(5, "tanh"), Dense(2, "softmax")], backend=FLOAT64, seed=1)
+    assert check_gradients(net, X, [0, 1, 0, 1], "softmax_cross_entropy").passed
+    right = net.gradient
+    monkeypatch.setattr(net, "gradient", lambda *given: (right(*given)[0], 1.0001 * right(*given)[1]))
+    assert not check_gradients(net, X, [0, 1, 0, 1], "softmax_cross_entropy").passed

@@ -100,6 +100,8 @@ def test_every_route_is_described(description: dict[str, Any]):
         "GET /v1/models/{model_id}/weights",
         "POST /v1/models/{model_id}/predict",
         "POST /v1/models/{model_id}/evaluate",
+        "GET /v1/jobs/{job_id}/trace",
+        "GET /v1/example/trace",
         "GET /v2",
         "GET /v2/health/live",
         "GET /v2/health/ready",

@@ -345,3 +345,22 @@ def test_the_penguins():
     features = encoding.features_of(table)
     assert np.isfinite(features).all()
     assert encoding.target_of(table).max() == 2
+
+
+def test_every_input_has_a_name():
+    table = pl.DataFrame(
+        {
+            "mass": [1.0, 2.0, None, 4.0],
+            "island": ["a", "b", "c", "c"],
+            "seen": [datetime(2020, month, 1) for month in (1, 2, 3, 4)],
+            "label": ["no", "yes", "no", "yes"],
+        }
+    )
+    columns = [
+        column.model_copy(update={"kind": "date"}) if column.name == "seen" else column for column in summarize(table)
+    ]
+    choices = EncodingChoices(max_categories=2)
+    encoding = fit_encoding(table, columns, "label", "classification", np.arange(4), choices)
+    assert len(encoding.input_names) == encoding.n_inputs
+    assert encoding.input_names[:5] == ["mass", "mass is missing", "island = a", "island = c", "island is another"]
+    assert encoding.input_names[5:7] == ["seen", "sine of the week of seen"]

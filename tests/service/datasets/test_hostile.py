@@ -182,6 +182,8 @@ CASES: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "a record of 32 MiB": (lambda: b'[{"a": "' + b"x" * 32 * MIB + b'"}]', 422, "bytes"),
     "a NUL in JSON": (lambda: b'{"a": "x\\u0000y"}\n', 422, "NUL"),
     "half of a surrogate pair in JSON": (lambda: b'{"a": "\\ud800"}\n', 422, "surrogate"),
+    "JSON without keys": (lambda: b"{}", 422, "no fields"),
+    "a list of JSON without keys": (lambda: b"[{}, {}]", 422, "no fields"),
     "JSON with too many keys": (lambda: json.dumps({f"k{i}": 1 for i in range(51)}).encode(), 422, "51 columns"),
     "JSON whose keys never come again": (
         lambda: b"".join(json.dumps({f"k{i}": 1}).encode() + b"\n" for i in range(500)), 422, "there are 500 columns",

@@ -1,0 +1,110 @@
+"""From a file to a trained network, in the browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from service.client import Client
+from service.jobs.schemas import Job
+from tests.service.conftest import PENGUINS
+from tests.service.web.conftest import PATIENCE, Opened
+
+expect.set_options(timeout=PATIENCE)
+
+
+def ended(page: Page) -> str:
+    """The state that the job of the page comes to."""
+    page.wait_for_selector("#summary[data-over=yes]")
+    return page.get_attribute("#summary", "data-state") or ""
+
+
+def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
+    page = opened.page()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Choose a file").click()  # one
+    chooser.value.set_files(PENGUINS)
+    page.wait_for_url("**/datasets/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("penguins")
+    assert page.locator("svg.histogram").count() == 8
+    page.get_by_role("radio", name="species").or_(page.locator("input[value=species]")).first.check()  # two
+    expect(page.locator("#report")).to_contain_text("64 relu → 32 relu → 3 softmax")
+    expect(page.locator("#report")).to_contain_text("parameters")
+    page.get_by_role("button", name="Start").click()  # three
+    page.wait_for_url("**/jobs/*")
+    page.evaluate("window.mark = 'not loaded again'")
+    assert ended(page) == "succeeded"
+
+    # The model has come, and with it the form that needs one.
+    page.wait_for_selector("#predict")
+    page.wait_for_selector("#curves[data-epochs='100']")
+    job = client.jobs.get(page.url.rpartition("/")[2])
+    accuracy = client.jobs.metrics(job.id).columns["accuracy"]
+    assert None not in accuracy
+    assert max(accuracy) > 0.95 > min(accuracy)  # type: ignore[type-var]
+    assert accuracy.index(min(accuracy)) < accuracy.index(max(accuracy))  # type: ignore[type-var]
+    assert job.result is not None
+    expect(page.locator("#metric")).to_have_text(f"{job.result.metrics['accuracy']:.4g}")
+    assert page.evaluate("window.mark") == "not loaded again"
+    drawn = page.evaluate("document.getElementById('curves').data.find((trace) => trace.name == 'accuracy').y")
+    assert drawn == accuracy
+
+    assert page.locator("table.confusion").first.locator("tbody tr").count() == 3
+
+    page.locator("#predict input[name=flipper_length_mm]").fill("217")
+    page.locator("#predict input[name=island]").fill("Biscoe")
+    page.get_by_role("button", name="Predict").click()
+    told = client.models.predict(job.model_id or "", [{"island": "Biscoe", "flipper_length_mm": 217}])
+    expect(page.locator("#prediction b")).to_have_text(told.model_dump()["data"][0]["label"])
+    page.locator("#predict input[name=flipper_length_mm]").fill("long")
+    opened.expected = ("422",)  # the browser itself writes that to the console
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("#prediction")).to_contain_text("numeric values in this column")
+
+
+def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened, client: Client):
+    dataset = client.datasets.upload(PENGUINS)
+    page = opened.page(f"/datasets/{dataset.id}")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    page.locator("input[value=body_mass_g]").check()
+    expect(page.locator("#report")).to_contain_text("Predicts a number")
+    before = page.locator("#report").inner_text()
+    page.locator("[name=layers]").fill("128, 64, 32")
+    expect(page.locator("#report")).to_contain_text("128 relu → 64 relu → 32 relu → 1 identity")
+    assert page.locator("#report").inner_text() != before
+    page.locator("[name=layers]").fill("many")
+    page.locator("[name=epochs]").fill("0")
+    page.locator("[name=learning_rate]").fill("-1")
+    expect(page.locator("label:has([name=layers]) .says")).to_contain_text("allowed: an integer")
+    expect(page.locator("label:has([name=epochs]) .says")).to_contain_text("≥ 1")
+    expect(page.locator("[name=learning_rate]")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+
+
+def test_a_file_that_is_no_table_is_refused_with_the_reason(opened: Opened, tmp_path: Path):
+    opened.expected = ("422",)
+    broken = tmp_path / "broken.csv"
+    broken.write_bytes(b"")
+    page = opened.page()
+    page.set_input_files("#file", broken)
+    expect(page.locator("#upload-says")).to_contain_text("the body is empty")
+    assert page.url.endswith("/")
+
+
+@pytest.mark.parametrize("part", ["JSON", "curl", "Python"])
+def test_the_job_can_be_copied_and_posted_again(opened: Opened, penguins_job: Job, part: str):
+    page = opened.page(f"/jobs/{penguins_job.id}")
+    text = page.locator("details", has_text=part).first.locator("pre").text_content() or ""
+    if part == "JSON":
+        again = httpx.post(f"{opened.url}/v1/jobs/validate", json=json.loads(text), trust_env=False).json()
+        assert again["valid"], again["errors"]
+        assert again["spec"] == penguins_job.spec.model_dump(mode="json")
+    else:
+        assert penguins_job.dataset_id in text
+        assert "species" in text
+        if part == "Python":
+            compile(text, "the page", "exec")

@@ -1,0 +1,159 @@
+"""The pages over HTTP: who gets them, what goes along with them, and what they say when something is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service import keys
+from service.caller import Scope
+from service.context import Context
+from tests.service.conftest import PENGUINS
+from tests.service.live import live
+
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Context]]:
+    with live(tmp_path_factory.mktemp("pages"), poll_seconds=0.02) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(app: tuple[httpx.Client, Context]) -> httpx.Client:
+    return app[0]
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, str]]:
+    """A service that needs keys, and one of Ann's."""
+    with live(tmp_path_factory.mktemp("locked"), require_keys=True) as (http, context):
+        yield http, keys.create(context.database, owner="ann", scopes=[Scope.WRITE])[1]
+
+
+def links(text: str) -> set[str]:
+    return {link for link in re.findall(r'(?:href|src)="([^"]+)"', text) if not link.startswith("#")}
+
+
+def test_a_page_allows_nothing_that_is_inline_or_from_elsewhere(http: httpx.Client):
+    dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
+    job = http.post("/v1/jobs", json={"dataset_id": dataset, "target": "species"}).json()["id"]
+    for path in ("/", f"/datasets/{dataset}", "/jobs", f"/jobs/{job}", "/inspector", f"/compare?job={job}", "/system"):
+        answer = http.get(path, headers=HTML)
+        assert answer.status_code == 200, answer.text
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert not re.search(r"unsafe|http|\*|script-src", policy)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=", answer.text)
+        assert all(link.startswith(("/", "?")) for link in links(answer.text))
+        assert len(set(re.findall(r'\sid="([^"]+)"', answer.text))) == len(re.findall(r'\sid="([^"]+)"', answer.text))
+
+
+def test_what_pages_load_is_kept_for_ever_and_is_there(http: httpx.Client):
+    found = {link for path in ("/", "/inspector", "/system") for link in links(http.get(path).text) if "static" in link}
+    assert len(found) > 4
+    script = next(link for link in found if link.endswith("start.js"))
+    imported = {f"{script.rpartition('/')[0]}/{name}" for name in re.findall(r'"\./(\w+\.js)"', http.get(script).text)}
+    assert imported
+    plotly = f"{script.rpartition('/')[0]}/plotly.min.js"
+    for link in found | imported | {plotly}:
+        answer = http.get(link)
+        assert answer.status_code == 200, link
+        assert "immutable" in answer.headers["cache-control"]
+    assert http.get(script.replace("/static/", "/static/0")).status_code == 404
+    assert http.get(f"{script.rpartition('/')[0]}/..%2f__init__.py").status_code == 404
+
+
+def test_errors_are_pages_for_people_and_documents_for_programs(http: httpx.Client):
+    nobody = "job_" + "0" * 32
+    for path, status in (
+        (f"/jobs/{nobody}", 404),
+        ("/jobs?state=asleep", 422),
+        (f"/jobs/{nobody}/inspector?row=x", 422),
+    ):
+        page = http.get(path, headers=HTML)
+        assert page.status_code == status
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<h1>" in page.text
+        assert http.get(path).headers["content-type"] == "application/problem+json"
+    page = http.get("/jobs?state=<b>asleep", headers=HTML)
+    assert "<b>asleep" not in page.text
+    assert "queued" in page.text  # what is allowed
+
+
+def test_a_job_without_weights_says_so(http: httpx.Client):
+    dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
+    job = http.post("/v1/jobs", json={"dataset_id": dataset, "target": "species"}).json()["id"]
+    answer = http.get(f"/v1/jobs/{job}/trace")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_weights_yet")
+    assert "has no weights yet" in http.get(f"/jobs/{job}/inspector", headers=HTML).text
+
+
+def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.Client, str]):
+    http, secret = locked
+    with httpx.Client(base_url=http.base_url, trust_env=False, headers=HTML) as browser:
+        answer = browser.get("/jobs?state=running")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/sign-in?next=/jobs%3Fstate%3Drunning"
+        assert "Sign in" in browser.get(answer.headers["location"]).text
+
+        wrong = browser.post("/sign-in", data={"key": "dbk_wrong", "next": "/jobs"})
+        assert wrong.status_code == 401
+        assert "valid" in wrong.text
+        assert not browser.cookies
+
+        answer = browser.post("/sign-in", data={"key": secret, "next": "/jobs?state=running"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?state=running")
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=strict" in cookie
+        assert secret not in answer.headers["location"]
+
+        page = browser.get("/jobs")
+        assert page.status_code == 200
+        assert "ann" in page.text
+        assert secret not in page.text
+        assert browser.get("/v1/jobs").status_code == 200  # what modules ask for
+
+        browser.post("/sign-out")
+        assert browser.get("/jobs").status_code == 303
+
+
+@pytest.mark.parametrize("wanted", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", ""])
+def test_signing_in_leads_to_no_other_host(locked: tuple[httpx.Client, str], wanted: str):
+    http, secret = locked
+    answer = http.post("/sign-in", data={"key": secret, "next": wanted})
+    assert answer.headers["location"] == "/"
+    http.cookies.clear()
+
+
+@pytest.mark.parametrize("origin", ["http://elsewhere.example", "null", "http://127.0.0.1:1"])
+def test_pages_of_others_can_change_nothing(http: httpx.Client, locked: tuple[httpx.Client, str], origin: str):
+    service, secret = locked
+    for client in (http, service):
+        client.post("/sign-in", data={"key": secret})
+        answer = client.post("/v1/datasets", content=PENGUINS.read_bytes(), headers={"Origin": origin})
+        assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+        own = str(client.base_url).rstrip("/")
+        assert client.post("/v1/datasets", content=PENGUINS.read_bytes(), headers={"Origin": own}).is_success
+        client.cookies.clear()
+    with_key = {"Origin": origin, "Authorization": f"Bearer {secret}"}
+    assert service.post("/v1/datasets", content=PENGUINS.read_bytes(), headers=with_key).is_success
+
+
+def test_a_cookie_of_another_service_on_this_host_is_no_key_here(http: httpx.Client):
+    assert http.get("/jobs", headers={"Cookie": "deltabar_key=dbk_of_another"}).status_code == 200
+
+
+def test_the_pages_are_in_the_package():
+    folder = Path(__file__).parents[3]
+    packaged = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    assert '"web/templates/*.html", "web/static/*"' in packaged
+    assert not [path for path in (folder / "service/web/templates").iterdir() if path.suffix != ".html"]
