@@ -17,7 +17,8 @@ START = {"epoch": 0, "epochs": 100, "step": 0, "steps": 900, "seconds_left": Non
 UNKNOWN = "job_" + "0" * 32
 RESULT = {
     "epoch": 1, "loss": 0.25, "validation_loss": None, "metrics": {"accuracy": 0.75}, "seconds": 0.5,
-    "n_parameters": 10, "n_train": 3, "n_validation": 1, "device": "cpu",
+    "test_loss": None, "test_metrics": {}, "n_parameters": 10, "n_train": 3, "n_validation": 1, "n_test": 0,
+    "device": "cpu",
     "actual": {"steps": 9, "seconds": 0.75, "peak_bytes": 2**28},
 }  # fmt: skip
 
