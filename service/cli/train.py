@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from service.local.training import Training
     from service.settings import Settings
+    from service.terminal.interrupting import Stop
 
 app = typer.Typer()
 
@@ -68,12 +69,12 @@ def _train(
     check_free(output, force)
     reading = reading_of(read, kinds)
     console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
-    with stops_on_signals(), TemporaryDirectory(prefix="deltabar-") as scratch:
+    with stops_on_signals() as stop, TemporaryDirectory(prefix="deltabar-") as scratch:
         with console.status("reading the table") if console.is_terminal else _nothing():
             training = prepare(data, reading, given, settings, Path(scratch))
         _introduce(training, console)
         with new(output, force) as draft:
-            card, curve = _follow(training, draft, settings, console)
+            card, curve = _follow(training, draft, settings, console, stop)
     if as_json:
         print_json(card | {"path": str(output)})
     else:
@@ -97,13 +98,14 @@ def _introduce(training: Training, console: Console) -> None:
 
 
 def _follow(
-    training: Training, draft: Path, settings: Settings, console: Console
+    training: Training, draft: Path, settings: Settings, console: Console, stop: Stop
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     from service.terminal.progress import Progressing
 
     curve: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_loss": []}
-    with Progressing(console, training.spec.epochs, "getting ready") as progress:
+    with Progressing(console, training.spec.epochs, "getting ready") as progress, stop.watched():
         for kind, told in training.run(draft, settings):
+            stop.look()
             match kind:
                 case "metrics":
                     progress.epoch(told)

@@ -10,16 +10,45 @@ from concurrent.futures import Future
 from types import FrameType
 
 
+class Stop:
+    """Whether this process has been asked to end."""
+
+    def __init__(self) -> None:
+        self._asked = self._watched = False
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Let signals raise nothing within; whoever works there calls `look` again and again, and a last time is here.
+
+        The exception of a signal may strike where Python can only ignore it, as in a finalizer; and where many are
+        called, some will. Who asks a second time is impatient, and gets the exception wherever it strikes.
+        """
+        self._watched = True
+        try:
+            yield
+        finally:
+            self._watched = False
+        self.look()
+
+    def look(self) -> None:
+        """Raise KeyboardInterrupt if there was a signal."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        again, self._asked = self._asked, True
+        if again or not self._watched:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
-def stops_on_signals() -> Iterator[None]:
+def stops_on_signals() -> Iterator[Stop]:
     """Make SIGTERM and SIGHUP end this process as Ctrl-C does, so that it cleans up then too."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    stop = Stop()
+    handlers = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

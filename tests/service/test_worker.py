@@ -23,6 +23,7 @@ from service.datasets.schemas import Dataset
 from service.jobs import actions, files, queue
 from service.jobs.metrics import Curve
 from service.jobs.service import get_job
+from service.models.card import CARD
 from service.models.predictor import ENCODING, WEIGHTS
 from service.storage import Storage
 from service.worker import Worker
@@ -83,7 +84,7 @@ def test_a_job_becomes_a_model(context: Context, dataset: Dataset):
         model = session.get_one(tables.Model, job.model_id)
     folder = context.storage.path(model.folder)
     assert (model.job_id, model.folder) == (job.id, files.folder(job.id, 1))
-    assert sorted(path.name for path in folder.iterdir()) == [ENCODING, WEIGHTS]
+    assert sorted(path.name for path in folder.iterdir()) == [CARD, ENCODING, WEIGHTS]
     assert not files.draft(context.storage, model.folder).exists()
     assert core.load(folder / WEIGHTS).n_parameters == model.card["n_parameters"] == job.result.n_parameters
     assert Encoding.model_validate_json((folder / ENCODING).read_bytes()).n_inputs == model.card["network"]["n_inputs"]
