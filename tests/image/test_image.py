@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -87,6 +88,17 @@ def test_the_way_of_a_job(container: Container, client: Client, admin_key: Path,
         assert b"deltabar" in http.get(f"/v1/models/{job.model_id}/weights?format=onnx").content
         assert http.get(f"/v1/models/{job.model_id}/weights?format=npz").content.startswith(b"PK")
         assert "deltabar_jobs" in http.get("/metrics").text
+
+
+def test_the_pages_and_what_they_load_are_there(container: Container):
+    with httpx.Client(base_url=container.url, trust_env=False, follow_redirects=True) as http:
+        page = http.get("/", headers={"Accept": "text/html"})
+        assert "<html" in page.text
+        loaded = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text))
+        assert loaded
+        plotly = f"{loaded.copy().pop().rpartition('/')[0]}/plotly.min.js"
+        for path in loaded | {plotly}:
+            assert http.get(path).status_code == 200, path
 
 
 def test_every_format_is_read(client: Client, tmp_path: Path):
