@@ -51,7 +51,7 @@ def overheads(seconds: float = 30.0, rounds: int = 2) -> list[float]:
     with service(1) as url, Client(url) as client:
         dataset = numbers(client, *samples())
         network = {"layers": [{"units": UNITS, "activation": "tanh"}]}
-        spec = {"network": network, "batch_size": BATCH, "validation": None, "dtype": "float32", "seed": 0}
+        spec = {"network": network, "batch_size": BATCH, "split": None, "dtype": "float32", "seed": 0}
         client.jobs.wait(client.jobs.create(dataset_id=dataset, target="y", epochs=1, **spec).id, timeout=60)
         for _ in range(rounds):
             fitted, loss = _apart(epochs)

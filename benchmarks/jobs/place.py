@@ -18,7 +18,7 @@ from benchmarks.session import ROOT
 from core.threads import cores
 from service.client import Client
 
-TINY = {"epochs": 1, "batch_size": 32, "validation": None, "network": {"layers": [{"units": 16, "activation": "tanh"}]}}
+TINY = {"epochs": 1, "batch_size": 32, "split": None, "network": {"layers": [{"units": 16, "activation": "tanh"}]}}
 """One epoch on the irises."""
 PATIENCE = 60.0
 
