@@ -33,7 +33,7 @@ PIECE_BYTES = 2**16
 """Most bytes that are handed to a connection at once: what its client doesn't fetch lies in memory."""
 READERS = 4
 """Threads that read for viewers who are behind, so that they leave the others to those who ask for other things."""
-VIEWER_SECONDS = 0.005
+VIEWER_SECONDS = 0.002
 """News are passed on so much more rarely for each viewer, so that many of them take no more than a share of a core."""
 log = logging.getLogger(__name__)
 
