@@ -18,6 +18,7 @@ from service.cli.options import (
     Read,
     Url,
     connected,
+    delete_each,
     fail,
     print_json,
     read_options,
@@ -106,13 +107,7 @@ def delete(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson 
 
     Example: `deltabar datasets delete ds_0193…`
     """
-    with connected(url, key_file) as client:
-        for dataset_id in ids:
-            client.datasets.delete(dataset_id)
-            if not as_json:
-                typer.echo(f"{dataset_id} is deleted")
-    if as_json:
-        print_json({"deleted": ids})
+    delete_each(ids, url, key_file, lambda client, dataset_id: client.datasets.delete(dataset_id), as_json=as_json)
 
 
 def send(client: Client, file: Path, name: str | None, kinds: list[str] | None, read: list[str] | None) -> Dataset:

@@ -10,10 +10,9 @@ import typer
 
 from service.cli.datasets import send
 from service.cli.document import document
+from service.cli.following import interruptible, line_of, to_its_end
 from service.cli.models import measures
 from service.cli.options import (
-    INTERRUPTED,
-    NOT_TRAINED,
     WRONG_ARGUMENTS,
     After,
     AsJson,
@@ -25,6 +24,7 @@ from service.cli.options import (
     Spec,
     Url,
     connected,
+    delete_each,
     fail,
     print_json,
 )
@@ -32,7 +32,6 @@ from service.cli.panels import CLIENT
 
 if TYPE_CHECKING:
     from service.client import Client, LiveJob
-    from service.jobs.schemas import Event
 
 app = typer.Typer(
     name="jobs",
@@ -70,7 +69,7 @@ def submit(
         dataset_id = data if is_id else send(client, Path(data), None, kinds, read).id
         job = client.jobs.create(**body | {"dataset_id": dataset_id})
     if watch:
-        _watch(job.id, url, key_file, as_json=as_json)
+        to_its_end(job.id, url, key_file, as_json=as_json)
     elif as_json:
         print_json(job)
     else:
@@ -137,7 +136,7 @@ def watch(job_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJson
 
     Example: `deltabar jobs watch job_0193…`
     """
-    _watch(job_id, url, key_file, as_json=as_json)
+    to_its_end(job_id, url, key_file, as_json=as_json)
 
 
 @app.command()
@@ -162,13 +161,13 @@ def logs(
                 for event in page.data:
                     after = event.sequence
                     if metrics or event.kind != "metrics":
-                        typer.echo(event.model_dump_json() if as_json else _line(event))
+                        typer.echo(event.model_dump_json() if as_json else line_of(event))
                 if page.has_more:
                     continue
                 if not follow or next(client.jobs.events(job_id, after), None) is None:
                     return
 
-        _interruptible(run)
+        interruptible(run)
 
 
 def _action(name: str, does: str) -> None:
@@ -211,13 +210,7 @@ def delete(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson 
 
     Example: `deltabar jobs delete job_0193…`
     """
-    with connected(url, key_file) as client:
-        for job_id in ids:
-            client.jobs.delete(job_id)
-            if not as_json:
-                typer.echo(f"{job_id} is deleted")
-    if as_json:
-        print_json({"deleted": ids})
+    delete_each(ids, url, key_file, lambda client, job_id: client.jobs.delete(job_id), as_json=as_json)
 
 
 def _act(
@@ -238,87 +231,6 @@ def _act(
                 typer.echo(f"{job_id} is {job.state}{asked}")
     if as_json:
         print_json({"object": "list", "data": jobs})
-
-
-def _interruptible(run: Callable[[], None]) -> None:
-    from service.terminal.interrupting import apart, stops_on_signals
-
-    try:
-        with stops_on_signals():
-            apart(run)
-    except KeyboardInterrupt:
-        typer.echo("\x1b[?25h" if _on_a_terminal() else "", err=True, nl=False)  # a progress bar hides the cursor
-        typer.echo("deltabar: the job goes on", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _on_a_terminal() -> bool:
-    import sys
-
-    return sys.stderr.isatty()
-
-
-def _watch(job_id: str, url: str | None, key_file: Path | None, *, as_json: bool) -> None:
-    with connected(url, key_file) as client:
-        _interruptible(lambda: _print_events(client, job_id) if as_json else _follow(client, job_id))
-        job = client.jobs.get(job_id)
-    if job.state != "succeeded":
-        why = f": {job.error.message}" if job.error else ""
-        fail(f"{job_id} {_ENDS.get(job.state, f'is {job.state}')}{why}", NOT_TRAINED)
-
-
-_ENDS = {"failed": "has failed", "cancelled": "was cancelled"}
-
-
-def _print_events(client: Client, job_id: str) -> None:
-    import json
-    from dataclasses import asdict
-
-    for event in client.jobs.events(job_id):
-        typer.echo(json.dumps(asdict(event), ensure_ascii=False))
-
-
-def _follow(client: Client, job_id: str) -> None:
-    from rich.console import Console
-
-    from service.terminal.curve import draw
-    from service.terminal.progress import Progressing
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    job = client.jobs.get(job_id)
-    console.print(f"{job.id}: {job.spec.task} of {job.spec.target}, {job.spec.epochs} epochs")
-    with Progressing(console, job.spec.epochs, job.state) as progress:
-        for event in client.jobs.events(job_id):
-            if event.kind == "metrics":
-                progress.epoch(event.data)
-            elif event.kind == "log":
-                progress.say(event.data["message"])
-            elif event.kind == "state":
-                progress.say(" ".join([event.data["state"], *_reasons(event.data)]))
-    draw(client.jobs.metrics(job_id, max_points=1000).columns, console)
-    job = client.jobs.get(job_id)
-    if job.result:
-        console.print(f"On the {job.result.n_validation} held-out rows: {measures(job.result.metrics)}.")
-        console.print(f"The model is {job.model_id}; deltabar models download {job.model_id} fetches it.")
-
-
-def _reasons(data: dict[str, Any]) -> list[str]:
-    attempt = [f"(attempt {data['attempt']})"] if "attempt" in data else []
-    error = [f"{data['error'].get('code')}: {data['error'].get('message')}"] if data.get("error") else []
-    return [*attempt, *([data["message"]] if data.get("message") else []), *error]
-
-
-def _line(event: Event) -> str:
-    from service.terminal.listing import moment
-
-    match event.kind:
-        case "state":
-            said = " ".join([event.data["state"], *_reasons(event.data)])
-        case "log":
-            said = event.data["message"]
-        case _:
-            said = "  ".join(f"{name} {value}" for name, value in event.data.items() if value is not None)
-    return f"{moment(event.created_at)}  {event.kind:10}  {said}"
 
 
 def _show(job: LiveJob[Any]) -> None:

@@ -16,6 +16,7 @@ from service.cli.options import (
     Limit,
     Url,
     connected,
+    delete_each,
     fail,
     print_json,
 )
@@ -117,13 +118,7 @@ def delete(
 
     Example: `deltabar models delete model_0193…`
     """
-    with connected(url, key_file) as client:
-        for model_id in ids:
-            client.models.delete(model_id)
-            if not as_json:
-                typer.echo(f"{model_id} is deleted")
-    if as_json:
-        print_json({"deleted": ids})
+    delete_each(ids, url, key_file, lambda client, model_id: client.models.delete(model_id), as_json=as_json)
 
 
 def measures(metrics: dict[str, float | None]) -> str:

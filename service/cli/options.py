@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -152,6 +152,19 @@ def local() -> Iterator[None]:
         fail(_reason(error), WRONG_ARGUMENTS)
     except OSError as error:
         fail(_reason(error))
+
+
+def delete_each(
+    ids: Sequence[str], url: str | None, key_file: Path | None, delete: Callable[[Client, str], None], *, as_json: bool
+) -> None:
+    """Delete what has these ids, one after the other, and say so."""
+    with connected(url, key_file) as client:
+        for each in ids:
+            delete(client, each)
+            if not as_json:
+                typer.echo(f"{each} is deleted")
+    if as_json:
+        print_json({"deleted": ids})
 
 
 def said(detail: str, errors: Sequence[FieldError]) -> str:
