@@ -105,3 +105,21 @@ def in_use(
 ) -> list[Column]:
     """Return those that the job learns from, and its target."""
     return [column for column in for_a_job(columns, target, kinds, divides) if column.feature or column.name == target]
+
+
+def is_of(kind: str, column: pl.Series) -> bool:
+    """Return whether a column, as it was read, can be taken for one of this kind."""
+    dtype = column.dtype
+    if column.null_count() == len(column):  # nobody knows what it would have been
+        return True
+    match kind:
+        case "numeric":
+            return dtype.is_numeric()
+        case "boolean":
+            return dtype == pl.Boolean
+        case "date":
+            return dtype.is_temporal()
+        case "text":
+            return dtype == pl.String
+        case _:
+            return not dtype.is_temporal()

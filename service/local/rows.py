@@ -11,6 +11,7 @@ import polars as pl
 
 from service.datasets.encoding import Encoding
 from service.datasets.features import Feature
+from service.datasets.kinds import is_of
 from service.datasets.readers import read_table
 from service.datasets.reading import Reading
 from service.datasets.schemas import ChosenKind
@@ -55,10 +56,10 @@ def read_rows(path: Path, encoding: Encoding, card: Mapping[str, Any], reading: 
     }
     table = read_table(path, None, reading)
     there: dict[str, ChosenKind] = {name: kind for name, kind in kinds.items() if name in table.columns}
-    unlike: dict[str, ChosenKind] = {name: kind for name, kind in there.items() if not _is(kind, table[name])}
+    unlike: dict[str, ChosenKind] = {name: kind for name, kind in there.items() if not is_of(kind, table[name])}
     if unlike:
         table = read_table(path, None, reading.model_copy(update={"kinds": {**unlike, **reading.kinds}}))
-    if errors := [_misfit(table[name], kind) for name, kind in unlike.items() if not _is(kind, table[name])]:
+    if errors := [_misfit(table[name], kind) for name, kind in unlike.items() if not is_of(kind, table[name])]:
         raise invalid(errors)
     known = {*kinds, encoding.target.name}
     return Rows(
@@ -66,23 +67,6 @@ def read_rows(path: Path, encoding: Encoding, card: Mapping[str, Any], reading: 
         missing=[name for name in kinds if name not in table.columns],
         unused=[name for name in table.columns if name not in known],
     )
-
-
-def _is(kind: ChosenKind, column: pl.Series) -> bool:
-    dtype = column.dtype
-    if column.null_count() == len(column):  # nobody knows what it would have been
-        return True
-    match kind:
-        case "numeric":
-            return dtype.is_numeric()
-        case "boolean":
-            return dtype == pl.Boolean
-        case "date":
-            return dtype.is_temporal()
-        case "text":
-            return dtype == pl.String
-        case _:
-            return not dtype.is_temporal()
 
 
 def _column(table: pl.DataFrame, feature: Feature) -> pl.Series:

@@ -13,6 +13,7 @@ from service.context import Context
 from service.datasets import service as datasets
 from service.datasets.encoding import Encoding
 from service.datasets.files import table_key
+from service.datasets.kinds import is_of
 from service.datasets.readers import read_table
 from service.datasets.schemas import Dataset
 from service.datasets.summary import labels
@@ -87,7 +88,7 @@ def _misfits(encoding: Encoding, table: pl.DataFrame) -> list[FieldError]:
             errors.append(
                 FieldError(field=field, message="the data set has no such column", allowed=f"a {kind} column")
             )
-        elif not _is(kind, table[name]):
+        elif not is_of(kind, table[name]):
             message = f"the model was trained on {kind} values in this column, and the data set has {table[name].dtype}"
             errors.append(FieldError(field=field, message=message, allowed=f"a {kind} column"))
     if not errors:
@@ -96,21 +97,6 @@ def _misfits(encoding: Encoding, table: pl.DataFrame) -> list[FieldError]:
             message = "no row has a value to compare predictions with"
             errors.append(FieldError(field=f"dataset.{echo(target.name)}", message=message, allowed="a value in a row"))
     return errors
-
-
-def _is(kind: str, column: pl.Series) -> bool:
-    dtype = column.dtype
-    if column.null_count() == len(column):  # nobody knows what it would have been
-        return True
-    match kind:
-        case "numeric":
-            return dtype.is_numeric()
-        case "boolean":
-            return dtype == pl.Boolean
-        case "date":
-            return dtype.is_temporal()
-        case _:
-            return not dtype.is_temporal()
 
 
 def _misfits_of_target(target: LabelTarget, column: pl.Series) -> list[FieldError]:
