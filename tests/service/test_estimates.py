@@ -7,32 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 
+from benchmarks.jobs.estimates import JOBS, table
 from tests.service.processes import eventually, serving
 from tests.service.workplace import PENGUINS
 
 MIB = 2**20
-
-
-def layers(*units: int, **choices: Any) -> dict[str, Any]:
-    return {"network": {"layers": [{"units": each, **choices} for each in units]}}
-
-
-# By name: rows and columns of the table, or none for the penguins; what is predicted; the rest of the job.
-JOBS: dict[str, tuple[tuple[int, int] | None, str, dict[str, Any]]] = {
-    "one epoch": (None, "species", {"epochs": 1}),
-    "the default": (None, "species", {}),
-    "regression": ((4000, 20), "number", {"epochs": 30}),
-    "tanh, three layers": ((4000, 20), "number", {"epochs": 10, **layers(128, 128, 64, activation="tanh")}),
-    "float64": ((4000, 20), "label", {"epochs": 20, "dtype": "float64"}),
-    "dropout": ((4000, 20), "label", {"epochs": 10, **layers(64, 32, normalization="layer_norm", dropout=0.2)}),
-    "big batches": ((60_000, 10), "label", {"epochs": 10, "batch_size": 4096}),
-    "many rows": ((60_000, 10), "number", {"epochs": 3}),
-    "medium": ((3000, 200), "label", {"epochs": 5, "batch_size": 128, **layers(512, 256)}),
-    "l-bfgs": ((4000, 20), "label", {"epochs": 30, "optimizer": "lbfgs"}),
-}
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +36,6 @@ def upload(http: httpx.Client, table: bytes) -> str:
 
 def report(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     return http.post("/v1/jobs/validate", json=job).json()
-
-
-def table(rows: int, columns: int) -> bytes:
-    x = np.random.default_rng(0).standard_normal((rows, columns)).round(4)
-    lines = [",".join([*(f"x{k}" for k in range(columns)), "number", "label"])]
-    for row in x:
-        lines.append(",".join([*map(str, row.tolist()), f"{row[0] - 2 * row[1]:.4f}", "abc"[int(row[:2].sum() > 0)]]))
-    return "\n".join(lines).encode()
 
 
 def finished(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
