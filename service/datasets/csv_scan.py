@@ -66,9 +66,7 @@ class _Scanner:
     def feed(self, piece: bytes) -> Iterator[Records]:
         """Check the next bytes, and yield the records that end in them."""
         data = np.frombuffer(piece, np.uint8)
-        stops = counted = self._counted(piece, data)
-        if counted is None:
-            stops = self._looked_at(piece, data)
+        stops = self._counted(piece, data) or self._looked_at(piece, data)
         self._last = piece[-1]
         if stops is None:
             self._unfinished.append(piece)
@@ -82,7 +80,7 @@ class _Scanner:
                 text, line, count = text[end:], line + text.count(b"\n", 0, end), count - 1
                 self._records = 1
             self._records += count
-            self._record_line = line + (count if counted else text.count(b"\n"))
+            self._record_line = self._line - piece.count(b"\n", last + 1)
             if count:
                 yield Records(text, count, line, self._width)
         self._check_length()

@@ -185,6 +185,14 @@ def test_a_row_of_another_width_is_found_in_its_line(file: tuple[list[list[str]]
     assert [error.message for error in caught.value.errors] == [message]
 
 
+def test_a_line_break_in_quotes_counts_where_the_piece_ends_in_the_field():
+    ragged = b'a,b\n1,"x\ny"\n2,3\n4,5,6\n'
+    for size in range(1, len(ragged) + 1):
+        with pytest.raises(Problem) as caught:
+            structure(ragged, size)
+        assert [error.message for error in caught.value.errors] == ["line 5 has 3 fields, but the header has 2"], size
+
+
 def outcome(path: Path) -> pl.DataFrame | Problem:
     try:
         return read_table(path, "csv", Reading(header="yes", delimiter="comma"))
