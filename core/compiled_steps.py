@@ -1,36 +1,48 @@
-"""Whole stretches of an epoch in compiled code, for networks of dense layers whose steps are small."""
+"""Whole stretches of an epoch in compiled code, for networks of dense layers and dropout."""
 
 from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.activations import Elementwise
+from core.activations import Activation, Elementwise
 from core.arrays import Array
 from core.backend import Backend
-from core.layers import Dense
+from core.kernels.counter import folded
+from core.kernels.loops import can_be_translated
+from core.kernels.tiling import cuts, most_parts
+from core.layers import Dense, Dropout, Layer
 from core.losses import Loss, SoftmaxCrossEntropy
 from core.network import Network
 from core.optimizers import ElementwiseOptimizer, Optimizer, OptimizerState, PerNetwork
 from core.threads import allowed
 
-ALONE = 2**18
-"""Multiplications of a product up to which OpenBLAS stays on one core by itself (its SMP_THRESHOLD_MIN times 4)."""
 COMPILED = "core.kernels.compiled"
 """Imported by name and when it is needed, as it imports Numba."""
-MOST_WORK = 4e6
-"""Multiplications of a step up to which one core without calls in between is faster than several with them."""
+ALONE = 2**18
+"""Multiplications of a product up to which OpenBLAS stays on one core by itself (its SMP_THRESHOLD_MIN times 4)."""
+SHARED = 2**13
+"""Numbers of the samples of a part that a thread takes or judges by itself, at least: about a microsecond."""
+
+
+STRETCH, STRETCH_WORK = 256, 10**9
+"""Most steps of a call, and most multiplications: some ten milliseconds, for which nobody can stop it."""
 
 
 class CompiledSteps:
-    """The steps of `core.steps.Steps`, many in one call, and a fleet's networks side by side on the processor's cores.
+    """The steps of `core.steps.Steps`, many in one call, on all the cores that may be used.
 
-    Each network's steps are what they would be without the others, to the last bit.
+    A fleet's networks go side by side, as many as there are cores; what cores are left over share the work of each
+    step. Each network's steps are what they would be without the others, and with any number of threads, to the last
+    bit.
 
     Args:
         network: on NumPy; one for which `suit` holds, as do all that follow.
@@ -40,6 +52,10 @@ class CompiledSteps:
         batch_size: samples of a step.
         gradients: where they go.
         state: the optimizer's.
+        seeds: of dropout, one for all networks or one for each.
+
+    Attributes:
+        most: steps that one call of `run` should take.
     """
 
     def __init__(
@@ -47,117 +63,170 @@ class CompiledSteps:
         network: Network,
         loss: Loss,
         optimizer: Optimizer,
-        x: np.ndarray,
-        y: np.ndarray,
+        x: Array,
+        y: Array,
         batch_size: int,
-        gradients: np.ndarray,
+        gradients: Array,
         state: OptimizerState,
+        seeds: int | tuple[int, ...],
     ) -> None:
-        compiled = importlib.import_module(COMPILED)
-        layers = [layer for layer in network.layers_to(loss) if isinstance(layer, Dense)]
-        kinds = list(dict.fromkeys(type(layer.f) for layer in layers if layer.activation != "identity"))
-        rule, dtype = _rule(optimizer), network.backend.dtype
+        chain, rule = _chain(network.layers_to(loss)), _rule(optimizer)
+        assert chain is not None, "the layers suit"
         assert rule is not None, "the optimizer suits"
-        self._network, self._data, self._batch_size = network, (x, y), batch_size
-        self._on_one_core = compiled.products_on_one_core
-        self._steps = compiled.steps_of(type(rule), tuple(kinds), loss, str(dtype))
+        self._network, self._loss, self._rule, self._chain = network, loss, rule, chain
+        self._data, self._batch_size = (x, y), batch_size
         self._gradients, self._slots = gradients, [state.slots[name] for name in rule.slots]
-        self._widths = np.array([network.n_inputs, *(layer.units for layer in layers)])
-        self._codes = np.array(
-            [0 if layer.activation == "identity" else 1 + kinds.index(type(layer.f)) for layer in layers]
-        )
-        theta = [t for t in network.theta.values() if t]
-        self._at = np.concatenate([[0], np.cumsum(self._widths[1:-1])])
-        self._shape = (
-            *(self._widths, self._codes),
-            np.array([_place(network, t["weight"]) for t in theta]),
-            np.array([_place(network, t["bias"]) if "bias" in t else -1 for t in theta]),
-            self._at,
-        )
-        self._largest = batch_size * int((self._widths[1:] * self._widths[:-1]).max())
+        self._widths = [network.n_inputs, *(link.dense.units for link in chain)]
+        self._at = [0, *accumulate(self._widths[1:-1])]
+        self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
-        self._threads = min(n_networks, allowed())
-        self._memories = [self._memory(dtype, y) for _ in range(self._threads)]
+        self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
+        self._groups = min(n_networks, allowed())
+        self._memories = [self._memory() for _ in range(self._groups)]
 
-    def _memory(self, dtype: np.dtype[Any], y: np.ndarray) -> tuple[np.ndarray, ...]:
-        m, columns = self._batch_size, int(self._widths[1:].sum())
+    def _memory(self) -> tuple[Array, ...]:
+        empty, (_, y), m, columns = self._network.backend.empty, self._data, self._batch_size, sum(self._widths[1:])
+        with_dropout = m * columns if any(link.keep < 1 for link in self._chain) else 0
         return (
-            np.empty(m * int(self._widths[0]), dtype),
-            np.empty((m, *y.shape[1:]), y.dtype),
-            *(np.empty(m, dtype) for _ in range(2)),
-            *(np.empty(m * columns, dtype) for _ in range(3)),
-            np.zeros(int(self._widths.max()), dtype),
+            empty((m * self._widths[0],)),
+            empty((m, *y.shape[1:]), str(y.dtype)),
+            *(empty((m,)) for _ in range(2)),
+            *(empty((m * columns,)) for _ in range(3)),
+            *(empty((with_dropout,)) for _ in range(2)),
+        )
+
+    @cached_property
+    def _code(self) -> _Code:
+        """The compiled code, and what it is told of the network: made when it is needed, as it imports Numba."""
+        compiled = importlib.import_module(COMPILED)
+        kinds = list(dict.fromkeys(type(link.dense.f) for link in self._chain if link.dense.activation != "identity"))
+        dtype, widths = self._network.backend.dtype, self._widths
+        weight_at, bias_at, place = [], [], 0
+        for link, n_in in zip(self._chain, widths, strict=False):
+            weight_at.append(place)
+            place += link.dense.units * n_in
+            bias_at.append(place if link.dense.bias else -1)
+            place += link.dense.units * link.dense.bias
+        cut = cuts(self._batch_size, widths, has_small_kernels=compiled.has_small_kernels())
+        team = min(allowed() // self._groups, most_parts(cut, self._batch_size, widths))
+        return _Code(
+            steps=compiled.steps_of(type(self._rule), tuple(kinds), self._loss, str(dtype)),
+            shape=(
+                np.array(widths),
+                np.array(
+                    [0 if (f := link.dense.f).name == "identity" else 1 + kinds.index(type(f)) for link in self._chain]
+                ),
+                *(np.array(weight_at), np.array(bias_at), np.array(self._at)),
+                min(self._batch_size, 1 + SHARED // max(widths[0], widths[-1])),
+                *(cut, np.array([link.keep for link in self._chain])),
+            ),
+            constants=(np.zeros(max(widths), dtype), np.array((1, 0), dtype)),
+            team=team,
+            pool=ThreadPoolExecutor(self._groups * team) if self._groups * team > 1 else None,
+            on_one_core=compiled.products_on_one_core
+            if self._batch_size * max(n_in * n_out for n_in, n_out in pairwise(widths)) > ALONE
+            else nullcontext,
         )
 
     @staticmethod
     def suit(
         backend: Backend, network: Network, loss: Loss, optimizer: Optimizer, y: np.ndarray, batch_size: int
     ) -> bool:
-        """Return whether there is compiled code for such steps, and they are small enough."""
-        rule = _rule(optimizer)
-        if not backend.compiles or rule is None:
-            return False
-        if not all(isinstance(each, Dense) and isinstance(each.f, Elementwise) for each in network.layers_to(loss)):
+        """Return whether there is compiled code for such steps; it isn't made yet."""
+        rule, chain = _rule(optimizer), _chain(network.layers_to(loss))
+        if not backend.compiles or rule is None or chain is None:
             return False
         if (y.ndim == 1) != (type(loss) is SoftmaxCrossEntropy):
             return False
-        work = 3 * batch_size * network.n_parameters
-        if work > MOST_WORK:
-            return False
-        formulas = (network.layers_to(loss), loss, type(rule), str(network.backend.dtype))
-        return importlib.import_module(COMPILED).can_be_compiled(*formulas)
+        activations = frozenset(type(link.dense.f) for link in chain if isinstance(link.dense.f, Elementwise))
+        return can_be_translated(activations, loss, type(rule), str(network.backend.dtype))
 
-    def run(self, order: np.ndarray, first: int, numbers: np.ndarray, total: np.ndarray) -> None:
+    def run(self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray) -> None:
         """Take a step with each of `numbers`, `(…, count, numbers of the rule)`, from the epoch's step `first` on.
 
         Args:
             order: of the samples, `(…, n_samples)`.
             first: the epoch's step to begin with, from 0 on.
+            step: which step of the training that is, from 1 on.
             numbers: of the optimizer's rule, for each step.
             total: `(…)`, to which the losses of the samples are added.
         """
-        network, n = self._network, math.prod(self._network.leading)
+        network, n, code, count = self._network, math.prod(self._network.leading), self._code, numbers.shape[-2]
         rows = [array.reshape(n, -1) for array in (order, network.parameters, self._gradients, *self._slots)]
         each = numbers if numbers.ndim == 3 else [numbers] * n
         totals = total.reshape(n)
+        streams = np.zeros((count, len(self._chain)), np.uint64)
+        for layer, link in enumerate(self._chain):
+            if link.path is not None:
+                streams[:, layer] = [folded([step + k, *link.path]) for k in range(count)]
+        arrivals = np.zeros((n, 8), np.int64)  # of each network's threads; a line of the cache each
 
-        def take(thread: int) -> None:
-            for k in range(thread, n, self._threads):
+        def take(worker: int) -> None:
+            group, thread = divmod(worker, code.team)
+            for k in range(group, n, self._groups):
                 own_order, *own = (row[k] for row in rows)
-                totals[k] = self._steps(
-                    *(
-                        *self._data,
-                        own_order,
-                        totals[k],
-                        self._batch_size,
-                        first,
-                        len(each[k]),
-                        *own,
-                        each[k],
-                        *self._shape,
-                    ),
-                    *self._memories[thread],
+                found = code.steps(
+                    *(thread, code.team, arrivals[k]),
+                    *(*self._data, own_order, totals[k], self._batch_size, first, count),
+                    *(*own, each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
+                    *(*self._memories[group], *code.constants),
                 )
+                if thread == 0:
+                    totals[k] = found
 
-        with self._on_one_core() if self._largest > ALONE else nullcontext():
-            if self._threads == 1:
+        with code.on_one_core():
+            if code.pool is None:
                 take(0)
             else:
-                from concurrent.futures import ThreadPoolExecutor  # which imports much else
-
-                with ThreadPoolExecutor(self._threads) as pool:
-                    list(pool.map(take, range(self._threads)))
+                list(code.pool.map(take, range(self._groups * code.team)))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
         """Yield what the last step of one network computed, in the order in which it did: layer, what, its numbers."""
         m = self._batch_size
-        _, _, _, values, z, a, _, _ = self._memories[0]
-        for name, width, code, at in zip(self._network.theta, self._widths[1:], self._codes, self._at, strict=True):
-            part = slice(at * m, (at + width) * m)
+        _, _, _, values, z, a, *_ = self._memories[0]
+        names = [name for name, t in self._network.theta.items() if t]
+        for name, link, at in zip(names, self._chain, self._at, strict=True):
+            part = slice(at * m, (at + link.dense.units) * m)
             yield name, "z", z[part]
-            if code:
+            if link.dense.activation != "identity":
                 yield name, "a", a[part]
         yield None, "the loss", values
+
+
+class _Link(NamedTuple):
+    """A dense layer, and the dropout behind it: what that keeps, 1 where there is none, and its path."""
+
+    dense: Dense
+    keep: float = 1.0
+    path: tuple[int, ...] | None = None
+
+
+class _Code(NamedTuple):
+    """What `core.kernels.epochs` has made, what it is told of the network, and who runs it: `team` threads each."""
+
+    steps: Callable[..., float]
+    shape: tuple[Any, ...]
+    constants: tuple[np.ndarray, ...]
+    team: int
+    pool: ThreadPoolExecutor | None
+    on_one_core: Callable[[], AbstractContextManager[None]]
+
+
+def _code(link: _Link, kinds: Sequence[type[Activation]]) -> int:
+    return 0 if link.dense.activation == "identity" else 1 + kinds.index(type(link.dense.f))
+
+
+def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:
+    """Return the layers; None where there are others, a dropout elsewhere, or an activation that isn't elementwise."""
+    found: list[_Link] = []
+    for index, layer in enumerate(layers):
+        if isinstance(layer, Dense) and isinstance(layer.f, Elementwise):
+            found.append(_Link(layer))
+        elif isinstance(layer, Dropout) and found and found[-1].path is None:
+            found[-1] = _Link(found[-1].dense, 1 - layer.rate, (index,))
+        else:
+            return None
+    return found if found and found[-1].path is None else None
 
 
 def _rule(optimizer: Optimizer) -> ElementwiseOptimizer | None:
@@ -165,8 +234,3 @@ def _rule(optimizer: Optimizer) -> ElementwiseOptimizer | None:
     each: Sequence[Optimizer] = optimizer.each if isinstance(optimizer, PerNetwork) else [optimizer]
     rules = [one for one in each if isinstance(one, ElementwiseOptimizer) and not one.weight_decay]
     return rules[0] if len(rules) == len(each) else None
-
-
-def _place(network: Network, view: np.ndarray) -> int:
-    """Return where a view into the parameters begins in its network's row of them."""
-    return (view.ctypes.data - network.parameters.ctypes.data) // view.itemsize

@@ -65,8 +65,7 @@ def estimate(
     """Return what it takes to make a network on NumPy and to train it; no array of its size is made.
 
     The memory is that of the arrays which the very same classes make that train. What Python and its libraries take for
-    themselves is not in it, nor what metrics or a listener to training do, nor, of networks so small that their steps
-    are compiled together, the memory of one more batch for each core.
+    themselves is not in it, nor what metrics or a listener to training do.
 
     Args:
         n_inputs, layers: as `Network` has them.

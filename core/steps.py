@@ -37,6 +37,7 @@ class Steps:
         total: Σ of the losses of the epoch's samples so far, `(…)`, float64, on the device.
         w: the memory of the batch that was taken last.
         evaluations: how often `backpropagate` has been called for it.
+        seeds: as given.
     """
 
     w: Workspace
@@ -58,7 +59,7 @@ class Steps:
         self.network, self.loss, self.batch_size = network, loss, batch_size
         self.n_samples = len(x) if self._rows is None else len(self._rows)
         self.count = -(-self.n_samples // batch_size)
-        self._seeds, self._shuffle, self._epoch = seeds, shuffle, 0
+        self.seeds, self._shuffle, self._epoch = seeds, shuffle, 0
         self.backend = backend = network.backend.for_training()
         self._host = tuple(a for a in (x, y, weights) if a is not None)
         self.x, self.y = backend.table(x), backend.table(y, device_dtype(y))
@@ -68,16 +69,22 @@ class Steps:
         self._gradient_views = network.views(self.gradients)
         self.total, self._again = (backend.zeros(network.leading, "float64") for _ in range(2))
         self._layers = network.layers_to(loss)
-        self._workspaces = {m: network.workspace(m, loss, y) for m in {batch_size, self.n_samples % batch_size} - {0}}
-        random = backend.asarray(np.array(seeds, dtype=np.uint64)[..., None, None], "uint64")
-        for w in self._workspaces.values():
-            w.passing = Passing(training=True, seeds=random)
+        self._workspaces: dict[int, Workspace] = {}
 
     @property
     def is_plain(self) -> bool:
         """Whether all samples weigh the same, and none is converted on its way into a batch."""
-        w = next(iter(self._workspaces.values()))
-        return self._weights is None and self.x.dtype == w.x.dtype and self.y.dtype == w.y.dtype
+        dtype = self.backend.dtype
+        return (
+            self._weights is None and self.x.dtype == dtype and self.y.dtype == (device_dtype(self._host[1]) or dtype)
+        )
+
+    def prepare(self) -> None:
+        """Make the memory of a step: for `take`, which doesn't go without."""
+        seeds = self.backend.asarray(np.array(self.seeds, dtype=np.uint64)[..., None, None], "uint64")
+        for m in {self.batch_size, self.n_samples % self.batch_size} - {0}:
+            self._workspaces[m] = self.network.workspace(m, self.loss, self._host[1])
+            self._workspaces[m].passing = Passing(training=True, seeds=seeds)
 
     def draw(self, epoch: int) -> None:
         """Take the order of the samples in `epoch`, from 1 on, unless it is taken already."""
@@ -146,7 +153,7 @@ class Steps:
 
     def _drawn(self, epoch: int) -> np.ndarray:
         """Return the samples' order for each network, `(…, n_samples)`."""
-        leading, rows, seeds = self.network.leading, self._rows, self._seeds
+        leading, rows, seeds = self.network.leading, self._rows, self.seeds
 
         def order(seed: int) -> np.ndarray:
             places = generator(seed, Purpose.ORDER_OF_SAMPLES, epoch).permutation(self.n_samples)

@@ -23,8 +23,6 @@ from core.regularization import Regularization
 from core.schedules import Schedule
 from core.steps import Steps
 
-STRETCH = 256
-"""Steps of a call of compiled code; they take some milliseconds."""
 SNAPSHOT_SECONDS = 1.0
 """How much training may have to be done again to find where a number stopped being finite, beside one epoch."""
 
@@ -76,6 +74,8 @@ class Training(Iterator[Record]):
         self.ended, self._waited, self._seconds = False, 0, 0.0
         self._watching = False
         self._compiled = self._compiled_steps(plan)
+        if self._compiled is None:
+            steps.prepare()
         self._best_arrays: dict[str, Array] = {}
         if plan.stopping and plan.stopping.restore_best:
             self._best_arrays = _copies(network, self._own_arrays())
@@ -117,8 +117,10 @@ class Training(Iterator[Record]):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._begin(began)
             while self.position < self.steps_per_epoch:
-                most = min(self.steps_per_epoch - self.position, steps - taken if steps else STRETCH)
-                taken += self._take_steps(most if self._compiled and not self._watching else 1)
+                most = self._compiled.most if self._compiled and not self._watching else 1
+                taken += self._take_steps(
+                    min(most, self.steps_per_epoch - self.position, steps - taken if steps else most)
+                )
                 if taken == steps or (seconds is not None and time.perf_counter() - began >= seconds):
                     break
             record = self._end_epoch(began) if self.position == self.steps_per_epoch else None
@@ -143,7 +145,7 @@ class Training(Iterator[Record]):
             or not CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, steps.y, steps.batch_size)
         ):
             return None
-        data = (steps.x, steps.y, steps.batch_size, steps.gradients, self._descent.state)
+        data = (steps.x, steps.y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
         return CompiledSteps(self.network, plan.loss, plan.optimizer, *data)
 
     def _take_steps(self, count: int) -> int:
@@ -153,8 +155,9 @@ class Training(Iterator[Record]):
             return 1
         passed = [(self.epoch * self.steps_per_epoch + self.position + k) / self.steps_per_epoch for k in range(count)]
         before = _copies(self.network, {"": self.network.parameters}) if self._watching else {}
+        first = self.step + 1
         numbers = self._descent.numbers(passed, self._plan.epochs)
-        self._compiled.run(self._steps.order, self.position, numbers, self._steps.total)
+        self._compiled.run(self._steps.order, self.position, first, numbers, self._steps.total)
         if self._watching:
             found = first_of(self.network, self._compiled.trail()) or first_of_parameters(self.network)
             if found:

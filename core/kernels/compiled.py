@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -21,13 +21,14 @@ from core.kernels.epochs import epoch_loops
 from core.kernels.inplace import NumpyKernels
 from core.kernels.loops import activation_loops, loss_loops, rule_loops
 from core.kernels.translation import UntranslatableError
-from core.layers import Dense, Layer
 from core.losses import Loss, LossScratch, SoftmaxCrossEntropy
 from core.rule import Rule, are_per_network
 from core.threads import allowed
 
 LONG = 400_000
 """Elements from which on a second core is worth the time that it takes to ask it."""
+WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
+"""Processors, by OpenBLAS's names (its kernel/x86_64/*small_kernel*skylakex.c)."""
 
 
 class CompiledKernels(NumpyKernels):
@@ -157,13 +158,6 @@ def _loss_of(loss: Loss, dtype: str) -> Any:
         return None
 
 
-def can_be_compiled(layers: Sequence[Layer[Any]], loss: Loss, rule: type[Rule], dtype: str) -> bool:
-    """Return whether the formulas of dense `layers`, of `loss` and of `rule` can be translated."""
-    activations = {type(layer.f) for layer in layers if isinstance(layer, Dense)}
-    modules = [_loss(loss, dtype), _rule(rule, dtype), *(_activation(f, dtype) for f in activations)]
-    return all(module is not None for module in modules)
-
-
 @cache
 def steps_of(
     rule: type[Rule], activations: tuple[type[Elementwise], ...], loss: Loss, dtype: str
@@ -185,6 +179,12 @@ def products_on_one_core() -> Iterator[None]:
     finally:
         for library, threads in zip(blas, before, strict=True):
             library.set_num_threads(threads)
+
+
+@cache
+def has_small_kernels() -> bool:
+    """Return whether BLAS has kernels for small products that copy nothing: OpenBLAS, for processors with AVX-512."""
+    return all(getattr(library, "architecture", "") in WITH_SMALL_KERNELS for library in _blas())
 
 
 @cache

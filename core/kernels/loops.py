@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from functools import cache
 from typing import Any
 
 from core.activations import Elementwise
-from core.kernels.translation import translated
+from core.kernels.translation import UntranslatableError, translated
 from core.losses import Loss, SoftmaxCrossEntropy
 from core.rule import Rule
 
@@ -63,7 +65,8 @@ def step_each({arguments}):
 def activation_loops(activation: type[Elementwise], dtype: str) -> str:
     """Return a module with `bias_activation` for arrays `(K, m, n)`, a bias `(K, 1, n)`, and `pullback` for flat ones.
 
-    `pull_back` does the same in place: told that ā and z̄ are one array, LLVM makes vectors of it.
+    `activate` and `pull_back` do the same with a part of a matrix that lies row by row in a flat array: `m` rows, which
+    begin at `corner` and every `row` elements. ā and z̄ are one array there: told so, LLVM makes vectors of it.
     """
     known: dict[str, Any] = {}
     return f"""{head(dtype)}{translated(activation.value, "value", known)}
@@ -84,10 +87,41 @@ def pullback(a_bar, z, a, z_bar):
 
 
 {OUTER}
-def pull_back(bar, z, a):
-    for i in range(z.size):
-        bar[i] *= derivative(z[i], a[i])
+def activate(z, a, corner, row, m, bias):
+    n = bias.size
+    for i in range(m):
+        start = corner + i * row
+        z_i, a_i = z[start : start + n], a[start : start + n]
+        for j in range(n):
+            z_i[j] += bias[j]
+            a_i[j] = value(z_i[j])
+
+
+{OUTER}
+def pull_back(bar, z, a, corner, row, m, n):
+    if n == row:
+        m, n = 1, m * n
+    for i in range(m):
+        start = corner + i * row
+        bar_i, z_i, a_i = bar[start : start + n], z[start : start + n], a[start : start + n]
+        for j in range(n):
+            bar_i[j] *= derivative(z_i[j], a_i[j])
 """
+
+
+def can_be_translated(activations: frozenset[type[Elementwise]], loss: Loss, rule: type[Rule], dtype: str) -> bool:
+    """Return whether the formulas of all of these are such as there can be loops around."""
+    # A loss that a user brought along, and that can't be told from others, would get the loops of another.
+    return isinstance(loss, Hashable) and _are_translated(activations, loss, rule, dtype)
+
+
+@cache
+def _are_translated(activations: frozenset[type[Elementwise]], loss: Any, rule: type[Rule], dtype: str) -> bool:
+    try:
+        texts = [activation_loops(activation, dtype) for activation in activations]
+        return all([*texts, loss_loops(loss, dtype), rule_loops(rule, dtype)])
+    except UntranslatableError:
+        return False
 
 
 def loss_loops(loss: Loss, dtype: str) -> str:

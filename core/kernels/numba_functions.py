@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from core.kernels.counter import FIRST, GAMMA, SECOND
+from core.kernels.counter import FIRST, GAMMA, SECOND, WRAP
 
 compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
 
-_GAMMA, _FIRST, _SECOND = np.uint64(GAMMA), np.uint64(FIRST), np.uint64(SECOND)
+_GAMMA, _FIRST, _SECOND, _WRAP = np.uint64(GAMMA), np.uint64(FIRST), np.uint64(SECOND), float(WRAP)
 
 
 @compiled
@@ -72,17 +72,42 @@ def take_batch(x, y, order, x_batch, y_batch):
 
 
 @compiled
-def forward_product(a_prev, theta, z, m):
-    """Write z = a_prev Θᵀ; all are flat, for m samples."""
-    n_in, n_out = a_prev.size // m, z.size // m
-    np.dot(a_prev.reshape(m, n_in), theta.reshape(n_out, n_in).T, z.reshape(m, n_out))
+def add_bias_to(z, corner, row, m, bias):
+    """Add the bias to `m` rows of a part of a matrix that lies row by row in z, as in `core.kernels.loops`."""
+    n = bias.size
+    for i in range(m):
+        z_i = z[corner + i * row : corner + i * row + n]
+        for j in range(n):
+            z_i[j] += bias[j]
 
 
 @compiled
-def backward_products(z_bar, a_prev, theta, theta_bar, a_prev_bar, m):
-    """Write Θ̄ = z̄ᵀ a_prev, and ā_prev = z̄ Θ unless there is no room for it; all are flat, for m samples."""
-    n_in, n_out = a_prev.size // m, z_bar.size // m
-    rows = z_bar.reshape(m, n_out)
-    np.dot(rows.T, a_prev.reshape(m, n_in), theta_bar.reshape(n_out, n_in))
-    if a_prev_bar.size:
-        np.dot(rows, theta.reshape(n_out, n_in), a_prev_bar.reshape(m, n_in))
+def sum_rows(bar, row, m, out):
+    """Write Σ over `m` rows of such a part, which begins where `bar` does, to `out`."""
+    out[:] = 0
+    for i in range(m):
+        bar_i = bar[i * row : i * row + out.size]
+        for j in range(out.size):
+            out[j] += bar_i[j]
+
+
+@compiled
+def drop(a, corner, row, m, n, first, stream, keep, mask, dropped):
+    """Write the mask of `dropout_mask`, from its element `first` on, and a ∘ mask, of such a part."""
+    key, scale, first_dropped = mixed(np.uint64(stream)), a.dtype.type(1 / keep), np.uint64(keep * _WRAP)
+    for i in range(m):
+        start, element = corner + i * row, np.uint64(first + i * row)
+        a_i, mask_i, dropped_i = a[start : start + n], mask[start : start + n], dropped[start : start + n]
+        for j in range(n):
+            mask_i[j] = scale if mixed(key + (element + np.uint64(j)) * _GAMMA) < first_dropped else 0
+            dropped_i[j] = a_i[j] * mask_i[j]
+
+
+@compiled
+def multiply(bar, mask, corner, row, m, n):
+    """Multiply such a part of `bar` by that of `mask`, in place."""
+    for i in range(m):
+        start = corner + i * row
+        bar_i, mask_i = bar[start : start + n], mask[start : start + n]
+        for j in range(n):
+            bar_i[j] *= mask_i[j]

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 import core
 from core.backend import COPIED
-from core.compiled_steps import MOST_WORK
 from core.estimate import estimate as core_estimate
 from core.regularization import Regularization
 from service import tables
@@ -121,7 +120,7 @@ class _Job:
             steps=found.steps,
             flops=found.flops * found.steps,
             peak_bytes=self._resident_bytes() + self._table_bytes(n_inputs) + found.peak_bytes,
-            seconds=self._seconds(widths, batch_size, found.n_parameters),
+            seconds=self._seconds(widths, batch_size),
         )
 
     def _resident_bytes(self) -> int:
@@ -133,7 +132,7 @@ class _Job:
         encoded = 2 * self.n_rows * (n_inputs + 1) * CELL
         return max(READING * self.dataset.bytes, table + encoded)
 
-    def _seconds(self, widths: list[int], batch_size: int, n_parameters: int) -> float | None:
+    def _seconds(self, widths: list[int], batch_size: int) -> float | None:
         spec = self.spec
         if self.calibration is None or spec.device.startswith("cuda"):
             return None
@@ -141,7 +140,7 @@ class _Job:
         work = Work(
             widths=widths,
             dtype=spec.dtype,
-            compiled=self._is_compiled(widths[0], batch_size * n_parameters),
+            compiled=self._is_compiled(widths[0]),
             batch_size=batch_size,
             n_train=self.n_train,
             n_validation=self.divided.validation,
@@ -156,13 +155,12 @@ class _Job:
         )
         return seconds(work, self.calibration)
 
-    def _is_compiled(self, n_inputs: int, weighed: int) -> bool:
+    def _is_compiled(self, n_inputs: int) -> bool:
         """Return whether core will take many steps in one call (`core.compiled_steps`), as far as it can be told."""
         spec = self.spec
         return (
-            3 * weighed <= MOST_WORK
-            and (spec.dtype == "float64" or self.n_train * n_inputs * 4 <= COPIED)
-            and not any(layer.dropout or layer.normalization for layer in spec.network.layers)
+            (spec.dtype == "float64" or self.n_train * n_inputs * 4 <= COPIED)
+            and not any(layer.normalization for layer in spec.network.layers)
             and not any(spec.regularization.values())
             and not getattr(spec.optimizer, "weight_decay", 0)
             and (spec.average, spec.class_weight) == (None, None)
