@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from core.activations import Activation, Elementwise
+from core.activations import Elementwise
 from core.arrays import Array
 from core.backend import Backend
 from core.kernels.counter import folded
@@ -25,14 +24,15 @@ from core.network import Network
 from core.optimizers import ElementwiseOptimizer, Optimizer, OptimizerState, PerNetwork
 from core.threads import allowed
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 COMPILED = "core.kernels.compiled"
 """Imported by name and when it is needed, as it imports Numba."""
 ALONE = 2**18
 """Multiplications of a product up to which OpenBLAS stays on one core by itself (its SMP_THRESHOLD_MIN times 4)."""
 SHARED = 2**13
 """Numbers of the samples of a part that a thread takes or judges by itself, at least: about a microsecond."""
-
-
 STRETCH, STRETCH_WORK = 256, 10**9
 """Most steps of a call, and most multiplications: some ten milliseconds, for which nobody can stop it."""
 
@@ -81,7 +81,8 @@ class CompiledSteps:
         self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
-        self._groups = min(n_networks, allowed())
+        self._threads = allowed()
+        self._groups = min(n_networks, self._threads)
         self._memories = [self._memory() for _ in range(self._groups)]
 
     def _memory(self) -> tuple[Array, ...]:
@@ -98,8 +99,10 @@ class CompiledSteps:
     @cached_property
     def _code(self) -> _Code:
         """The compiled code, and what it is told of the network: made when it is needed, as it imports Numba."""
+        from concurrent.futures import ThreadPoolExecutor  # which imports much else
+
         compiled = importlib.import_module(COMPILED)
-        kinds = list(dict.fromkeys(type(link.dense.f) for link in self._chain if link.dense.activation != "identity"))
+        kinds = list(dict.fromkeys(type(link.dense.f) for link in self._chain if link.is_active))
         dtype, widths = self._network.backend.dtype, self._widths
         weight_at, bias_at, place = [], [], 0
         for link, n_in in zip(self._chain, widths, strict=False):
@@ -108,17 +111,16 @@ class CompiledSteps:
             bias_at.append(place if link.dense.bias else -1)
             place += link.dense.units * link.dense.bias
         cut = cuts(self._batch_size, widths, has_small_kernels=compiled.has_small_kernels())
-        team = min(allowed() // self._groups, most_parts(cut, self._batch_size, widths))
+        share = min(self._batch_size, 1 + SHARED // max(widths[0], widths[-1]))
+        parts = max(most_parts(cut, self._batch_size, widths), -(-self._batch_size // share))
+        team = min(self._threads // self._groups, parts)
         return _Code(
             steps=compiled.steps_of(type(self._rule), tuple(kinds), self._loss, str(dtype)),
             shape=(
                 np.array(widths),
-                np.array(
-                    [0 if (f := link.dense.f).name == "identity" else 1 + kinds.index(type(f)) for link in self._chain]
-                ),
+                np.array([1 + kinds.index(type(link.dense.f)) if link.is_active else 0 for link in self._chain]),
                 *(np.array(weight_at), np.array(bias_at), np.array(self._at)),
-                min(self._batch_size, 1 + SHARED // max(widths[0], widths[-1])),
-                *(cut, np.array([link.keep for link in self._chain])),
+                *(share, cut, np.array([link.keep for link in self._chain])),
             ),
             constants=(np.zeros(max(widths), dtype), np.array((1, 0), dtype)),
             team=team,
@@ -129,9 +131,7 @@ class CompiledSteps:
         )
 
     @staticmethod
-    def suit(
-        backend: Backend, network: Network, loss: Loss, optimizer: Optimizer, y: np.ndarray, batch_size: int
-    ) -> bool:
+    def suit(backend: Backend, network: Network, loss: Loss, optimizer: Optimizer, y: Array) -> bool:
         """Return whether there is compiled code for such steps; it isn't made yet."""
         rule, chain = _rule(optimizer), _chain(network.layers_to(loss))
         if not backend.compiles or rule is None or chain is None:
@@ -155,7 +155,7 @@ class CompiledSteps:
         rows = [array.reshape(n, -1) for array in (order, network.parameters, self._gradients, *self._slots)]
         each = numbers if numbers.ndim == 3 else [numbers] * n
         totals = total.reshape(n)
-        streams = np.zeros((count, len(self._chain)), np.uint64)
+        streams = np.zeros((count, len(self._chain)), np.uint64)  # of those layers that have no dropout, unused
         for layer, link in enumerate(self._chain):
             if link.path is not None:
                 streams[:, layer] = [folded([step + k, *link.path]) for k in range(count)]
@@ -188,7 +188,7 @@ class CompiledSteps:
         for name, link, at in zip(names, self._chain, self._at, strict=True):
             part = slice(at * m, (at + link.dense.units) * m)
             yield name, "z", z[part]
-            if link.dense.activation != "identity":
+            if link.is_active:
                 yield name, "a", a[part]
         yield None, "the loss", values
 
@@ -200,6 +200,11 @@ class _Link(NamedTuple):
     keep: float = 1.0
     path: tuple[int, ...] | None = None
 
+    @property
+    def is_active(self) -> bool:
+        """Whether a isn't z."""
+        return self.dense.activation != "identity"
+
 
 class _Code(NamedTuple):
     """What `core.kernels.epochs` has made, what it is told of the network, and who runs it: `team` threads each."""
@@ -210,10 +215,6 @@ class _Code(NamedTuple):
     team: int
     pool: ThreadPoolExecutor | None
     on_one_core: Callable[[], AbstractContextManager[None]]
-
-
-def _code(link: _Link, kinds: Sequence[type[Activation]]) -> int:
-    return 0 if link.dense.activation == "identity" else 1 + kinds.index(type(link.dense.f))
 
 
 def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:

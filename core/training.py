@@ -139,11 +139,8 @@ class Training(Iterator[Record]):
     def _compiled_steps(self, plan: Plan) -> CompiledSteps | None:
         """Return the compiled steps, where there are any for what is asked for."""
         steps, plain = self._steps, plan.regularization == Regularization() and plan.average is None
-        if (
-            not plain
-            or not steps.is_plain
-            or not CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, steps.y, steps.batch_size)
-        ):
+        suits = CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, steps.y)
+        if not (plain and suits and steps.is_plain):
             return None
         data = (steps.x, steps.y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
         return CompiledSteps(self.network, plan.loss, plan.optimizer, *data)

@@ -153,22 +153,29 @@ def loss(u, y, j_bar, values, u_bar):
 _SOFTMAX_CROSS_ENTROPY = """
 {outer}
 def loss(u, y, j_bar, values, u_bar):
-    n = u.shape[1]
+    m, n = u.shape
     keep, rest = T(1 - {smoothing!r}), T({smoothing!r} / n)
-    for i in range(u.shape[0]):
+    for i in range(m):
         top = u[i, 0]
         for j in range(n):
             top = maximum(top, u[i, j])
+        shifted = T(0)
         for j in range(n):
-            u_bar[i, j] = exp(u[i, j] - top)
-        total, shifted = T(0), T(0)
-        for j in range(n):
-            total += u_bar[i, j]
-            shifted += u[i, j] - top
-        known = keep * (u[i, y[i]] - top)
+            u_bar[i, j] = u[i, j] - top
+            shifted += u_bar[i, j]
+        known = keep * u_bar[i, y[i]]
         if rest > 0:
             known += rest * shifted
-        values[i] = np.log(total) - known
+        values[i] = -known
+    # All rows at once, as those of a few classes alone would make no vectors.
+    flat = u_bar.reshape(-1)
+    for k in range(flat.size):
+        flat[k] = exp(flat[k])
+    for i in range(m):
+        total = T(0)
+        for j in range(n):
+            total += u_bar[i, j]
+        values[i] += np.log(total)
         factor = j_bar[i] / total
         for j in range(n):
             u_bar[i, j] = factor * u_bar[i, j] - j_bar[i] * rest
