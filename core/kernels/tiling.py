@@ -16,7 +16,7 @@ Cut: TypeAlias = tuple[int, int, int, int]
 
 GRAIN = 2**18
 """Multiplications of a part, at least: some microseconds, of which a meeting of threads takes less than one."""
-MOST_PARTS = 16
+MOST_PARTS = 8
 NARROW = 48
 """Rows or columns of a part, at least, where it is one call: of fewer BLAS makes slow work."""
 SMALL = 10**6
