@@ -142,13 +142,13 @@ class CompiledSteps:
         return can_be_translated(activations, loss, type(rule), str(network.backend.dtype))
 
     def run(self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray) -> None:
-        """Take a step with each of `numbers`, `(…, count, numbers of the rule)`, from the epoch's step `first` on.
+        """Take a step with each of `numbers`, `(…, count, numbers of a step)`, from the epoch's step `first` on.
 
         Args:
             order: of the samples, `(…, n_samples)`.
             first: the epoch's step to begin with, from 0 on.
             step: which step of the training that is, from 1 on.
-            numbers: of the optimizer's rule, for each step.
+            numbers: as `Descent.numbers` returns them.
             total: `(…)`, to which the losses of the samples are added.
         """
         network, n, code, count = self._network, math.prod(self._network.leading), self._code, numbers.shape[-2]
@@ -233,5 +233,5 @@ def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:
 def _rule(optimizer: Optimizer) -> ElementwiseOptimizer | None:
     """Return the optimizer whose formula the steps have; None where there is none."""
     each: Sequence[Optimizer] = optimizer.each if isinstance(optimizer, PerNetwork) else [optimizer]
-    rules = [one for one in each if isinstance(one, ElementwiseOptimizer) and not one.weight_decay]
+    rules = [one for one in each if isinstance(one, ElementwiseOptimizer)]
     return rules[0] if len(rules) == len(each) else None

@@ -70,7 +70,9 @@ class Descent:
             self._average.add(self.state.step)
 
     def numbers(self, passed: Sequence[float], epochs: int) -> np.ndarray:
-        """Return the numbers of the next steps, `(…, steps, numbers of the rule)`, and count these steps as taken.
+        """Return the numbers of the next steps, `(…, steps, n + 1)`, and count these steps as taken.
+
+        They are the n numbers of the rule, and the share by which the weights decay.
 
         For steps that are taken elsewhere, by the formula of an `ElementwiseOptimizer`, or of those of a fleet.
 
@@ -83,7 +85,13 @@ class Descent:
         factors = [self._schedule.factor(then, epochs, self.schedule_state) for then in passed]
         first = self.state.step + 1
         found = np.array(
-            [[one.step_numbers(step, one.rate(f)) for step, f in enumerate(factors, first)] for one in rules]
+            [
+                [
+                    (*one.step_numbers(step, rate := one.rate(f)), rate * one.weight_decay)
+                    for step, f in enumerate(factors, first)
+                ]
+                for one in rules
+            ]
         )
         self.state.step += len(factors)
         self.learning_rate = self._optimizer.rate(factors[-1])

@@ -26,7 +26,7 @@ def epoch_loops(rule: type[Rule], rule_module: str, activation_modules: Sequence
             is called with the same arguments otherwise; thread 0 returns Σ losses.
         x, y, order, total: the samples, their targets, the order of the samples, and Σ losses up to here.
         parameters, gradients, slots: flat.
-        numbers: those of the rule for each step, `(count, …)`.
+        numbers: for each step those of the rule, and the share by which Θ decays, `(count, n + 1)`.
         widths: layer l takes `widths[l]` numbers to `widths[l + 1]`.
         codes: of each layer's f: 0 for none, else one more than its place in `activation_modules`.
         weight_at, bias_at: where Θ and b begin in the flat buffers; −1 where there is no b.
@@ -68,7 +68,7 @@ def epoch_loops(rule: type[Rule], rule_module: str, activation_modules: Sequence
 import numpy as np
 from numba import njit
 
-from core.kernels.numba_functions import add_bias_to, drop, multiply, sum_rows, take_batch
+from core.kernels.numba_functions import add_bias_to, decay, drop, multiply, sum_rows, take_batch
 from core.kernels.products import product
 from core.kernels.team import count_parts, cut, meet
 from {rule_module} import step as update
@@ -136,6 +136,7 @@ def steps(
                 if codes[l - 1] == 0: pass{pull_back}
             if n_threads > 1: goal += n_threads; meet(arrivals, goal)
         # Θ̄ = z̄ᵀ a_prev, b̄ = Σ z̄, and the optimizer.
+        share_of_theta = numbers[k, {len(rule.numbers)}]
         for l in range(n_layers):
             n_in, n_out, here, below = widths[l], widths[l + 1], at[l] * batch_size, at[max(l - 1, 0)] * batch_size
             if l > 0:
@@ -153,6 +154,7 @@ def steps(
                     else:
                         corner, end, shape = weight_at[l] + left * n_in, weight_at[l] + right * n_in, (columns, n_in, m)
                         product(z_bar, n_out, True, a_prev, n_in, False, gradients[corner:], n_in, shape, tile, factors)
+                        if share_of_theta > 0: decay(parameters[corner:end], share_of_theta)
                     {update("corner:end")}
         if n_threads > 1: goal += n_threads; meet(arrivals, goal)
     return total

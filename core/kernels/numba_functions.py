@@ -92,6 +92,14 @@ def sum_rows(bar, row, m, out):
 
 
 @compiled
+def decay(p, share):
+    """Take `share` of each weight from it, as `core.optimizers.weight_decay` does."""
+    own = p.dtype.type(share)
+    for i in range(p.size):
+        p[i] -= own * p[i]
+
+
+@compiled
 def drop(a, corner, row, m, n, first, stream, keep, mask, dropped):
     """Write the mask of `dropout_mask`, from its element `first` on, and a ∘ mask, of such a part."""
     key, scale, first_dropped = mixed(np.uint64(stream)), a.dtype.type(1 / keep), np.uint64(keep * _WRAP)

@@ -162,7 +162,6 @@ class _Job:
             (spec.dtype == "float64" or self.n_train * n_inputs * 4 <= COPIED)
             and not any(layer.normalization for layer in spec.network.layers)
             and not any(spec.regularization.values())
-            and not getattr(spec.optimizer, "weight_decay", 0)
             and (spec.average, spec.class_weight) == (None, None)
             and not core.OPTIMIZERS[spec.optimizer.name].full_batch
         )
