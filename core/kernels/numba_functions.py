@@ -66,8 +66,9 @@ def take_batch(x, y, order, x_batch, y_batch):
     """Write the samples and targets that `order` names one after the other to the flat `x_batch`, and to `y_batch`."""
     n = x.shape[1]
     for i in range(order.size):
+        x_i, place = x[order[i]], x_batch[i * n : (i + 1) * n]
         for j in range(n):
-            x_batch[i * n + j] = x[order[i], j]
+            place[j] = x_i[j]
         y_batch[i] = y[order[i]]
 
 
