@@ -20,9 +20,9 @@ document.addEventListener("securitypolicyviolation", (broken) => violations.push
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while it is there a loop runs in this thread, and `asyncio.run` fails
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, one for all tests."""
+    """The system's Chromium, one for all tests of this folder."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")

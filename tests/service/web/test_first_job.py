@@ -66,6 +66,14 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     expect(page.locator("#prediction")).to_contain_text("numeric values in this column")
 
 
+def test_the_penguins_are_there_to_try_it_with(opened: Opened):
+    page = opened.page()
+    page.get_by_role("button", name="Try it with the penguins").click()
+    page.wait_for_url("**/datasets/*")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("penguins")
+    expect(page.locator("main")).to_contain_text("344 rows, 8 columns")
+
+
 def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened, client: Client):
     dataset = client.datasets.upload(PENGUINS)
     page = opened.page(f"/datasets/{dataset.id}")

@@ -67,6 +67,15 @@ def test_what_pages_load_is_kept_for_ever_and_is_there(http: httpx.Client):
         answer = http.get(link)
         assert answer.status_code == 200, link
         assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip" if len(answer.content) >= 1024 else True
+    whole = http.get(plotly, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in whole.headers
+    assert whole.content == http.get(plotly).content
+    assert int(http.get(plotly).headers["content-length"]) < 0.31 * len(whole.content)
+    for encoding in ("gzip", "gzip;q=0"):
+        again = {"If-None-Match": http.get(plotly).headers["etag"], "Accept-Encoding": encoding}
+        assert http.get(plotly, headers=again).status_code == 304
+    assert "content-encoding" not in http.get(plotly, headers={"Accept-Encoding": "gzip;q=0"}).headers
     assert http.get(script.replace("/static/", "/static/0")).status_code == 404
     assert http.get(f"{script.rpartition('/')[0]}/..%2f__init__.py").status_code == 404
 
