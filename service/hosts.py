@@ -1,8 +1,8 @@
 """Under which names the service may be asked for: what keeps other people's pages away from a service without keys.
 
-A page of another host can have its own name lead to 127.0.0.1, after it was loaded. For the browser the service is then
-of that page's origin (DNS rebinding), and nothing but the header Host tells. Where keys are needed such a page has none,
-as the browser keeps the cookie with the key for the name that it came from, and a proxy may have any name.
+A page of another host can have its own name lead to 127.0.0.1, after it was loaded. For the browser the service then
+has that page's origin (DNS rebinding), and nothing but the header Host tells. Where keys are needed such a page has
+none, as the browser keeps the cookie with the key for the name that it came from, and a proxy may have any name.
 """
 
 from __future__ import annotations

@@ -26,7 +26,11 @@ from service.examples import PENGUINS
 STATIC = Path(__file__).parent / "static"
 PREFIX = "/static"
 PLOTLY = "plotly.min.js"
-FOR_EVER = "public, max-age=31536000, immutable"
+HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding",
+}
 LEAST_BYTES = 1024
 """Smaller files are sent as they are: they fit into a packet or two."""
 
@@ -91,9 +95,7 @@ class Assets(StaticFiles):
                 packed = await to_thread.run_sync(_packed, whole)
                 about = {"Content-Encoding": "gzip", "ETag": f"W/{found.headers['etag']}"}
                 found = Response(packed, media_type=found.media_type, headers=about)
-        found.headers.update(
-            {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
-        )
+        found.headers.update(HEADERS)
         return found
 
 
