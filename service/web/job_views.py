@@ -19,11 +19,11 @@ from service.jobs.schemas import Job, State
 from service.jobs.states import ENDED
 from service.models import service as models
 from service.problems import Problem
+from service.web.card_view import view_of
 
 Thing = TypeVar("Thing")
 GONE = "a deleted data set"
 EVENTS_SHOWN, CHECKPOINTS_SHOWN = 30, 5
-_NOT_OF_THE_CARD = {"object", "id", "owner", "job_id", "dataset_id", "created_at", "spec"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
     job = jobs.get_job(context, job_id)
     [row] = _rows(context, [job])
     model = _found(models.get_model, context, job.model_id)
-    card = _found(models.get_card, context, job.model_id) or model  # models of older versions have none
+    card = _found(models.get_card, context, job.model_id)  # models of older versions have none
     dataset = _found(datasets.get_dataset, context, job.dataset_id)
     checkpoints, _ = jobs.list_checkpoints(context, job_id, CHECKPOINTS_SHOWN, None)
     return {
@@ -119,7 +119,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
         "checkpoints": checkpoints,
         "dataset": dataset,
         "model": model,
-        "card": card.model_dump(mode="json", exclude=_NOT_OF_THE_CARD, exclude_none=True) if card else {},
+        "card": view_of(context, card) if card else None,
         "frequent": {column.name: list(column.top) for column in dataset.columns} if dataset else {},
         **_again(job),
     }
