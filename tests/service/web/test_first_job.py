@@ -13,9 +13,7 @@ from playwright.sync_api import Page, expect
 from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.conftest import PENGUINS
-from tests.service.web.conftest import PATIENCE, Opened
-
-expect.set_options(timeout=PATIENCE)
+from tests.service.web.conftest import Opened
 
 
 def ended(page: Page) -> str:

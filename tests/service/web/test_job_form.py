@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from service.client import Client
@@ -46,25 +45,15 @@ def test_a_field_that_comes_to_the_api_comes_to_the_form():
     assert (new.kind, new.default, new.text) == ("input", 3, False)
 
 
-@pytest.fixture
-def posted(opened: Opened, client: Client, penguins_job: Job) -> Iterator[Callable[[Page], Job]]:
-    """Starts what a page's form describes; it is cancelled afterwards."""
-    started: list[str] = []
-
-    def post(page: Page) -> Job:
-        expect(page.get_by_role("button", name="Start")).to_be_enabled()
-        page.get_by_role("button", name="Start").click()
-        page.wait_for_url("**/jobs/*")
-        started.append(page.url.rpartition("/")[2])
-        return client.jobs.get(started[-1])
-
-    yield post
-    for job_id in started:
-        if client.jobs.get(job_id).state not in ("succeeded", "failed", "cancelled"):
-            client.jobs.cancel(job_id)
+def posted(page: Page, client: Client) -> Job:
+    """Start what the form describes."""
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/jobs/*")
+    return client.jobs.get(page.url.rpartition("/")[2])
 
 
-def test_what_is_chosen_is_what_is_posted(opened: Opened, posted: Callable[[Page], Job], penguins_job: Job):
+def test_what_is_chosen_is_what_is_posted(opened: Opened, client: Client, penguins_job: Job):
     page = opened.page(f"/datasets/{penguins_job.dataset_id}")
     page.locator("input[name=target][value=species]").check()
     page.evaluate("document.querySelectorAll('details').forEach((fold) => (fold.open = true))")
@@ -88,7 +77,7 @@ def test_what_is_chosen_is_what_is_posted(opened: Opened, posted: Callable[[Page
     for name, text in typed.items():
         page.locator(f"[name='{name}']:enabled").fill(text)
     with page.expect_request("**/v1/jobs") as asked:
-        job = posted(page)
+        job = posted(page, client)
     given: dict[str, Any] = {
         "dataset_id": penguins_job.dataset_id, "target": "species", "kinds": {"year": "categorical"},
         "network": {"layers": [
@@ -109,28 +98,26 @@ def test_what_is_chosen_is_what_is_posted(opened: Opened, posted: Callable[[Page
 
     page.goto(f"/datasets/{penguins_job.dataset_id}?like={job.id}")
     expect(page.locator("[name='optimizer.momentum']:enabled")).to_have_value("0.9")
-    assert posted(page).spec == job.spec
+    assert posted(page, client).spec == job.spec
 
 
-def test_training_goes_on_from_a_model(opened: Opened, posted: Callable[[Page], Job], penguins_job: Job):
+def test_training_goes_on_from_a_model(opened: Opened, client: Client, penguins_job: Job):
     page = opened.page(f"/jobs/{penguins_job.id}")
     page.get_by_role("link", name="Train on from here").click()
     page.wait_for_url("**/datasets/*")
     page.locator("[name=epochs]").fill("2")
-    job = posted(page)
+    job = posted(page, client)
     assert job.init_from == penguins_job.model_id
     page.wait_for_selector("#card")
     expect(page.locator(".lineage a:has(code)")).to_have_attribute("href", f"/jobs/{penguins_job.id}")
 
 
-def test_all_rows_are_trained_on_where_no_split_is_chosen(
-    opened: Opened, posted: Callable[[Page], Job], penguins_job: Job
-):
+def test_all_rows_are_trained_on_where_no_split_is_chosen(opened: Opened, client: Client, penguins_job: Job):
     page = opened.page(f"/datasets/{penguins_job.dataset_id}")
     page.locator("input[name=target][value=species]").check()
     page.locator("[name=split]").select_option("")
     for _ in range(2):
         page.get_by_role("button", name="remove this layer").first.click()
-    job = posted(page)
+    job = posted(page, client)
     assert job.spec.split is None
     assert job.spec.network.layers == []
