@@ -35,6 +35,7 @@ class Field:
         says: what it means.
         default: what counts where it is left empty.
         text: whether what is typed is a text, also where it looks like a number.
+        name_of: whether it may name something, of which the page can offer some.
         optional: whether null, which leaves it out, is allowed.
         words: what can be chosen, or typed besides a number.
         by: of a choice, the name of what says which; None where the word may stand by itself.
@@ -47,6 +48,7 @@ class Field:
     says: str = ""
     default: Any = None
     text: bool = False
+    name_of: bool = False
     optional: bool = False
     words: Sequence[str] = ()
     by: str | None = None
@@ -121,7 +123,7 @@ def _field(path: tuple[str, ...], schema: Any, known: Any) -> Field:
             cases[word] = list(_fields(_resolved({"$ref": reference}, known), known, path, without=by))
         return Field(kind="choice", words=words or list(cases), by=None if words else by, cases=cases, **about)
     first, types = some[0], [each.get("type") for each in some]
-    about |= {"words": words, "text": set(types) == {"string"}}
+    about |= {"words": words, "text": set(types) == {"string"}, "name_of": any("pattern" in each for each in some)}
     if "properties" in first:
         return Field(kind="group", fields=list(_fields(first, known, path)), **about)
     if types[0] == "array":

@@ -91,7 +91,7 @@ def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened,
         "network.layers.1.units": ("many", "allowed: an integer"),
         "epochs": ("0", "≥ 1"),
         "optimizer.learning_rate": ("-1", "> 0"),
-        "optimizer.beta1": ("2", "from 0"),  # folded, and unfolded by its message
+        "optimizer.beta1": ("2", "< 1"),  # folded, and unfolded by its message
         "deadline_seconds": ("-5", "> 0"),
     }
     for name, (text, _) in said.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +105,25 @@ def test_a_job_without_weights_says_so(http: httpx.Client):
     answer = http.get(f"/v1/jobs/{job}/trace")
     assert (answer.status_code, answer.json()["code"]) == (409, "no_weights_yet")
     assert "has no weights yet" in http.get(f"/jobs/{job}/inspector", headers=HTML).text
+
+
+def test_the_form_begins_as_another_job_was(http: httpx.Client):
+    dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
+    job = {
+        "dataset_id": dataset,
+        "target": "sex",
+        "optimizer": {"name": "sgd", "momentum": 0.75},
+        "metadata": {"a": '"'},
+    }
+    like = http.post("/v1/jobs", json=job).json()["id"]
+    start = f"ckpt_{'1' * 32}"
+    page = http.get(f"/datasets/{dataset}?like={like}&init_from={start}", headers=HTML).text
+    for part in (r'value="sex" checked', r'value="0\.75"', rf'value="{start}"', r'<option value="sgd" selected>'):
+        assert re.search(part, page), part
+    assert html.unescape(re.findall(r'name="metadata"[^>]* value="([^"]*)"', page)[0]) == json.dumps(job["metadata"])
+    nobody = http.get(f"/datasets/{dataset}?like=job_{'0' * 32}", headers=HTML)
+    assert (nobody.status_code, nobody.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert http.get(f"/datasets/{dataset}?like=x", headers=HTML).status_code == 422
 
 
 def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.Client, str]):
