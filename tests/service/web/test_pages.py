@@ -185,5 +185,5 @@ def test_a_cookie_of_another_service_on_this_host_is_no_key_here(http: httpx.Cli
 def test_the_pages_are_in_the_package():
     folder = Path(__file__).parents[3]
     packaged = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"web/templates/*.html", "web/static/*"' in packaged
+    assert '"web/templates/*.html", "web/static/*", "examples/*.csv"' in packaged
     assert not [path for path in (folder / "service/web/templates").iterdir() if path.suffix != ".html"]
