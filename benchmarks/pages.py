@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import insert, select
 
 from benchmarks import machine
-from benchmarks.session import ROOT
 from benchmarks.table import markdown, number
 from service import tables
 from service.client import Client
 from service.db import Database
+from service.examples import PENGUINS
 from service.ids import new_id
 from service.jobs.epochs import pack
 from tests.service.processes import serving
@@ -75,7 +75,7 @@ def main() -> int:
     if chromium is None:
         sys.exit("there is no Chromium on this machine (Debian: apt-get install chromium)")
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as service, Client(service.url) as client:
-        dataset = client.datasets.upload(ROOT / "tests" / "data" / "penguins.csv")
+        dataset = client.datasets.upload(PENGUINS)
         job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species").id, timeout=120)
         database = Database(f"sqlite:///{service.data_dir / 'deltabar.db'}")
         fill(database, job.id)

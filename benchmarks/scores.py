@@ -24,13 +24,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks import machine
 from benchmarks.results_file import keep
-from benchmarks.session import ROOT
 from benchmarks.table import markdown
 from core.threads import cores
 from service.datasets.ingest import Request, ingest
 from service.datasets.limits import Limits
 from service.datasets.readers import read_table
 from service.datasets.reading import Reading
+from service.examples import PENGUINS
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import Spec
@@ -80,7 +80,7 @@ def tables() -> Iterator[tuple[str, str, pl.DataFrame]]:
         columns = {str(each): bunch.data[:, index] for index, each in enumerate(bunch.feature_names)}
         target = bunch.target if name == "diabetes" else [f"class {each}" for each in bunch.target]
         yield name, "target", pl.DataFrame(columns | {"target": target})
-    penguins = pl.read_csv(ROOT / "tests" / "data" / "penguins.csv", null_values="NA")
+    penguins = pl.read_csv(PENGUINS, null_values="NA")
     yield "penguins: species", "species", penguins
     yield "penguins: body mass", "body_mass_g", penguins.filter(pl.col("body_mass_g").is_not_null())
 

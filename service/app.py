@@ -17,6 +17,7 @@ from service.context import Context
 from service.datasets import files
 from service.datasets.routes import router as datasets
 from service.db import Database
+from service.hosts import Hosts
 from service.jobs import idempotency
 from service.jobs.routes import router as jobs
 from service.models.inference_routes import router as inference
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(Authentication, required=settings.keys_required)  # what is added last stands first
+    app.add_middleware(Hosts, allowed=settings.hosts)
     app.add_middleware(RequestLog, telemetry=telemetry)
     problem_handlers.install(app)
     for router in (datasets, jobs, models, traces, inference, health.router, signing_in, pages):

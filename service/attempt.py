@@ -16,6 +16,7 @@ from service.children import Child, ChildDied
 from service.datasets.files import table_key
 from service.db import Database, DatabaseTrouble, Watch
 from service.jobs import files, queue
+from service.jobs.best import Best, best_before
 from service.jobs.queue import Lease, News
 from service.jobs.states import Stale
 from service.protocol import FINAL, Assignment, Message
@@ -57,6 +58,7 @@ class Attempt:
         self._settings, self._database, self._storage = workplace.settings, workplace.database, workplace.storage
         self._lease, self._child, self._watch, self._leave = lease, child, watch, leave
         self._news: list[News] = []
+        self._best = Best()
         self._written = self._heard = time.monotonic()
         self._saving = False
 
@@ -71,6 +73,8 @@ class Attempt:
         lease, kept = self._lease, False
         try:
             try:
+                if lease.checkpoint:
+                    self._best = best_before(self._database, lease.job_id)
                 self._child.start(self._assignment())
                 ending = self._follow()
                 kept = self._apply(ending)
@@ -145,6 +149,9 @@ class Attempt:
             elif kind == "saving":
                 self._saving = True
             elif kind in ("metrics", "log", "progress"):
+                if kind == "metrics":
+                    self._best.see(data)
+                    data["best"] = self._best.told
                 self._news.append(News(kind, data, time.time()))
         return final
 

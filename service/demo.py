@@ -52,8 +52,8 @@ def run(data: Path, output: Path) -> None:
     """
     if not data.is_file():
         raise DemoFailed(
-            f"there is no file {data}. The demo trains on the Palmer penguins, which come with deltabar's sources as "
-            "tests/data/penguins.csv: run it in that folder, or name the file: deltabar demo PATH."
+            f"there is no file {data}. The demo trains on the Palmer penguins, which come with deltabar: leave the "
+            "file out."
         )
     console = Console(highlight=False, markup=False, soft_wrap=True)
     log = output / "service.log"

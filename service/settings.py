@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.logs import Format
 
 MIB = 2**20
+HOST = r"(?:[A-Za-z0-9_.-]+|[0-9A-Fa-f]*(?::[0-9A-Fa-f]*){2,7})"
+"""A name, or an address of IPv4 or IPv6, without a port."""
 SECRETS = Path("/run/secrets")
 """Where Docker, Compose and podman put secrets; a setting may lie there as a file, `deltabar_database_url`."""
 
@@ -41,6 +43,13 @@ class Settings(BaseSettings):
 
     require_keys: bool | Literal["auto"] = Field(
         default="auto", description="Whether requests need an API key; auto: unless the address is loopback"
+    )
+    allowed_hosts: str = Field(
+        default="auto",
+        pattern=rf"^(\*|{HOST}(,{HOST})*)$",
+        description="Names under which requests may ask for the service (the header Host, without its port), besides "
+        "localhost and loopback addresses: a list such as deltabar.example,10.0.0.5; * for any; auto: any where keys "
+        "are needed, none elsewhere",
     )
     admin_key: SecretStr | None = Field(
         default=None,
@@ -119,7 +128,7 @@ class Settings(BaseSettings):
     @classmethod
     def _never_open_to_others(cls, require_keys: bool | str, given: ValidationInfo) -> bool | str:
         host = given.data.get("host")
-        if require_keys is False and host is not None and not _is_loopback(host):
+        if require_keys is False and host is not None and not is_loopback(host):
             raise ValueError(
                 f"host {host!r} is not a loopback address: anyone who can reach the port could use the service. Leave "
                 "keys on and make one with `deltabar keys create --owner NAME`, or listen on 127.0.0.1"
@@ -127,12 +136,24 @@ class Settings(BaseSettings):
         return require_keys
 
     @property
+    def hosts(self) -> frozenset[str]:
+        """The names, besides those of loopback, under which the service may be asked for; "*" where any will do."""
+        if self.allowed_hosts == "auto":
+            return frozenset("*" if self.keys_required else ())
+        return frozenset(self.allowed_hosts.lower().split(","))
+
+    @property
     def keys_required(self) -> bool:
         """Whether requests need an API key."""
-        return not _is_loopback(self.host) if self.require_keys == "auto" else self.require_keys
+        return not is_loopback(self.host) if self.require_keys == "auto" else self.require_keys
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether `host`, a name or an address, is this machine alone.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("example.org")
+    (True, True, True, False)
+    """
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name, of which nobody knows where it will lead

@@ -25,7 +25,12 @@ def posted(client: Client) -> dict[str, str]:
     """Train a few networks, leave one in training, and return the paths of the pages."""
     dataset = client.datasets.upload(PENGUINS, name="penguins").id
     wanted: list[dict[str, Any]] = [
-        {"target": "species", "network": {"layers": [{"units": 6, "activation": "tanh"}]}, "epochs": 60},
+        {
+            "target": "species",
+            "network": {"layers": [{"units": 6, "activation": "tanh"}]},
+            "epochs": 60,
+            "split": {"by": "fraction", "test": 0.1},
+        },
         {"target": "species", "network": {"layers": [{"units": 16, "activation": "gelu"}]}, "epochs": 60},
         {"target": "body_mass_g", "epochs": 80, "optimizer": {"name": "adamw", "learning_rate": 0.003}},
         {"target": "sex", "epochs": 150},
@@ -41,6 +46,7 @@ def posted(client: Client) -> dict[str, str]:
         "dataset": f"/datasets/{dataset}",
         "jobs": "/jobs",
         "job": f"/jobs/{posted[-1]}",
+        "card": f"/jobs/{small}",
         "inspector": "/inspector",
         "inspector-of-a-job": f"/jobs/{small}/inspector?row=0&row=160&row=300",
         "compare": f"/compare?job={small}&job={other}",
@@ -52,7 +58,7 @@ def prepare(page: Page, name: str) -> None:
     """Bring a page to where there is most to see."""
     if name == "dataset":
         page.locator("input[value=species]").check()
-        page.get_by_text("inputs →").wait_for()
+        page.locator("#report .chain").wait_for()
         page.evaluate("scrollTo(0, 0)")
     elif name == "job":
         page.wait_for_selector("#curves[data-epochs]")
@@ -65,6 +71,8 @@ def prepare(page: Page, name: str) -> None:
     elif name == "inspector-of-a-job":
         page.locator("[data-question=sum]").click()
     page.evaluate("scrollTo(0, 0)")
+    if name == "card":
+        page.evaluate("document.getElementById('card').scrollIntoView()")
     page.wait_for_timeout(1500)  # lists and curves that move have moved
 
 

@@ -39,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 def here(example: str, url: str) -> str:
     """Return `example` for the service at `url`, run from any folder."""
-    return example.replace("http://127.0.0.1:8000", url).replace("tests/data", str(ROOT / "tests/data"))
+    return example.replace("http://127.0.0.1:8000", url).replace("service/examples", str(ROOT / "service/examples"))
 
 
 def test_the_library_and_the_check(
@@ -115,7 +115,7 @@ def test_the_job_shown_is_the_default_job(service: Serving) -> None:
     """The JSON in the README, posted with a real data set, resolves to what the two required fields alone do."""
     shown, other = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
     with Client(service.url) as client:
-        dataset = client.datasets.upload(ROOT / "tests/data/penguins.csv")
+        dataset = client.datasets.upload(ROOT / "service/examples/penguins.csv")
         specs = []
         for body in (shown, {"target": "species"}):
             answer = httpx.post(f"{service.url}/v1/jobs", json={**body, "dataset_id": dataset.id})

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.jobs.place import PATIENCE, service
-from benchmarks.session import ROOT
 from service.client import Client
+from service.examples import PENGUINS
 from service.jobs.schemas import Estimate, Took
 
-PENGUINS = ROOT / "tests" / "data" / "penguins.csv"
 TRIES = 3
 
 

@@ -9,15 +9,16 @@ import typer
 
 from service.cli.options import fail
 from service.cli.panels import SERVICE
+from service.examples import PENGUINS
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=SERVICE)
 def demo(
-    data: Annotated[Path, typer.Argument(help="The Palmer penguins as CSV; it comes with deltabar's sources.")] = Path(
-        "tests/data/penguins.csv"
-    ),
+    data: Annotated[
+        Path, typer.Argument(help="The Palmer penguins as CSV.", show_default="that of deltabar")
+    ] = PENGUINS,
     output: Annotated[Path, typer.Option(help="Folder for weights, loss curve and log; made when missing.")] = Path(
         "demo-output"
     ),

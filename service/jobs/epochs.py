@@ -24,7 +24,7 @@ def pack(records: Sequence[Mapping[str, Any]]) -> bytes:
     >>> unpack(pack([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}]))
     (('epoch', 'loss'), array([[1. , 0.5], [2. , nan]]))
     """
-    names = list(records[0])
+    names = [name for name, value in records[0].items() if not isinstance(value, dict)]  # such as the best so far
     numbers = np.array([[record[name] for name in names] for record in records], NUMBERS)
     return json.dumps(names).encode() + b"\n" + numbers.tobytes()
 

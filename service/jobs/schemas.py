@@ -249,7 +249,8 @@ class Event(BaseModel):
     By `kind`, `data` is for "state": `state`, and `attempt`, `message`, `error` or `model_id` where they apply, and for
     a running job the `epoch` after which the attempt goes on: later ones that were told before are gone through again;
     for "metrics": `epoch`, `epochs`, `step`, `seconds`, `loss`, `validation_loss`, `learning_rate` and every metric by
-    its name, of the last of the epochs from `first_epoch` on that the event stands for (`GET …/metrics` has them all);
+    its name, of the last of the epochs from `first_epoch` on that the event stands for (`GET …/metrics` has them all),
+    and `best`, the `name`, `value` and `epoch` of the best accuracy, else rmse, else loss so far;
     for "checkpoint": `checkpoint_id`, `epoch`, `step`; for "log": `message`.
     """
 

@@ -124,6 +124,11 @@ class Residuals(BaseModel):
 
     mean: float
     quantiles: dict[str, float] = Field(description="From the least, 0, over the median, 0.5, to the greatest, 1")
+    points: list[tuple[float, float]] = Field(
+        default=[],
+        description="Prediction and residual, to six digits, of up to 500 rows that are evenly spaced from the least "
+        "residual to the greatest; none in cards of older versions",
+    )
 
 
 class Evaluation(BaseModel):

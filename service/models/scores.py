@@ -13,6 +13,7 @@ from service.models.schemas import Confusion, Residuals
 MOST_CLASSES = 100
 """Up to here there is a confusion matrix: it has the square of them."""
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+MOST_POINTS = 500
 
 
 class LabelScores:
@@ -71,7 +72,19 @@ class NumberScores:
         quantiles = {
             f"{q:g}": float(value) for q, value in zip(QUANTILES, np.quantile(residuals, QUANTILES), strict=True)
         }
-        return {"metrics": metrics, "residuals": Residuals(mean=float(residuals.mean()), quantiles=quantiles)}
+        points = _points(predicted[:, 0], residuals)
+        found = Residuals(mean=float(residuals.mean()), quantiles=quantiles, points=points)
+        return {"metrics": metrics, "residuals": found}
+
+
+def _points(predicted: np.ndarray, residuals: np.ndarray) -> list[tuple[float, float]]:
+    """Return what a plot of the residuals needs: the same for the same rows, and with the worst of them in it."""
+    order = np.argsort(residuals, kind="stable")
+    some = order[np.linspace(0, len(order) - 1, min(len(order), MOST_POINTS)).astype(np.int64)]
+    return [
+        (float(f"{x:.6g}"), float(f"{y:.6g}"))
+        for x, y in zip(predicted[some].tolist(), residuals[some].tolist(), strict=True)
+    ]
 
 
 def scores_of(target: LabelTarget | NumberTarget) -> LabelScores | NumberScores:

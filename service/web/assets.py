@@ -1,22 +1,38 @@
-"""What pages load: scripts and styles of ours, and Plotly's, under names that change when their bytes do."""
+"""What pages load: scripts and styles of ours, and Plotly's, under names that change when their bytes do.
+
+They are sent as gzip to whoever takes it, compressed once: Plotly's script has 4.8 MB, and 1.5 MB so. Starlette's own
+middleware would compress it anew for each browser, which takes a quarter of a second.
+"""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from anyio import to_thread
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from service.examples import PENGUINS
+
 STATIC = Path(__file__).parent / "static"
 PREFIX = "/static"
 PLOTLY = "plotly.min.js"
-FOR_EVER = "public, max-age=31536000, immutable"
+HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding",
+}
+LEAST_BYTES = 1024
+"""Smaller files are sent as they are: they fit into a packet or two."""
 
 
 @lru_cache(1)
@@ -26,6 +42,12 @@ def _plotly() -> Path:
     assert found is not None, "plotly is a dependency"
     assert found.origin is not None
     return Path(found.origin).parent / "package_data" / PLOTLY
+
+
+@lru_cache(1)
+def _elsewhere() -> dict[str, Path]:
+    """Return the files that don't lie in `STATIC`, by the names under which they are served."""
+    return {PLOTLY: _plotly(), PENGUINS.name: PENGUINS}
 
 
 @lru_cache(1)
@@ -41,8 +63,8 @@ def map_style() -> str:
 @lru_cache(1)
 def version() -> str:
     """Return what tells these files from those of other versions: modules import each other by relative names."""
-    digest = hashlib.sha256(str(_plotly().stat().st_size).encode())
-    for path in sorted(STATIC.iterdir()):
+    digest = hashlib.sha256()
+    for path in [*sorted(STATIC.iterdir()), *_elsewhere().values()]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -60,12 +82,31 @@ class Assets(StaticFiles):
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """Return the file that `path` names, and what the system tells of it."""
-        if path == PLOTLY:
-            return str(_plotly()), _plotly().stat()
+        if found := _elsewhere().get(path):
+            return str(found), found.stat()
         return super().lookup_path(path)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file, to be kept for ever."""
         found = await super().get_response(path, scope)
-        found.headers.update({"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"})
+        if found.status_code == 200 and "gzip" in _taken(scope):
+            whole, stat = await to_thread.run_sync(self.lookup_path, path)
+            if stat is not None and stat.st_size >= LEAST_BYTES:
+                packed = await to_thread.run_sync(_packed, whole)
+                about = {"Content-Encoding": "gzip", "ETag": f"W/{found.headers['etag']}"}
+                found = Response(packed, media_type=found.media_type, headers=about)
+        found.headers.update(HEADERS)
         return found
+
+
+def _taken(scope: Scope) -> Iterator[str]:
+    """Yield the encodings that the browser takes."""
+    for said in Headers(scope=scope).get("accept-encoding", "").split(","):
+        name, _, weight = said.partition(";")
+        if weight.replace(" ", "").rstrip("0.") != "q=":
+            yield name.strip().lower()
+
+
+@lru_cache
+def _packed(path: str) -> bytes:
+    return gzip.compress(Path(path).read_bytes(), mtime=0)

@@ -12,19 +12,40 @@ from service.context import Context
 from service.datasets import service as datasets
 from service.jobs import actions, events
 from service.jobs import service as jobs
+from service.jobs.best import BETTER
 from service.jobs.glance import Glance, glances
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Job, State
 from service.jobs.states import ENDED
 from service.models import service as models
 from service.problems import Problem
+from service.web.card_view import view_of
 
 Thing = TypeVar("Thing")
 GONE = "a deleted data set"
 EVENTS_SHOWN, CHECKPOINTS_SHOWN = 30, 5
-_NOT_OF_THE_CARD = {"object", "id", "owner", "job_id", "dataset_id", "created_at", "spec"}
-METRICS = ("accuracy", "rmse")
-"""What a job is told by, in a word; else by its loss."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that tells how good a job is.
+
+    Attributes:
+        name: what it is.
+        value: None where it isn't a finite number.
+        epoch: after which the network was as good as that.
+        model: whether it is the model's; else it is the best so far.
+    """
+
+    name: str
+    value: float | None
+    epoch: int
+    model: bool
+
+    @property
+    def says(self) -> str:
+        """Its name, with what makes it this one among all epochs'."""
+        return self.name if self.model else f"best {self.name}"
 
 
 @dataclass(frozen=True)
@@ -42,15 +63,15 @@ class Row:
         return actions.situation_of(self.job)
 
     @property
-    def metric(self) -> tuple[str, float | None]:
-        """The number that tells how good it is, of its model or else of its last epoch; with its name."""
+    def metric(self) -> Metric | None:
+        """How good it is: its model, else the best of its epochs so far; None where there is no epoch yet."""
         result = self.job.result
         if result is not None:
-            told: dict[str, Any] = {"loss": result.loss, "validation_loss": result.validation_loss, **result.metrics}
-        else:
-            told = self.glance.last
-        names = (*METRICS, "validation_loss", "loss")
-        return next(((name.replace("_", " "), told[name]) for name in names if told.get(name) is not None), ("", None))
+            told: dict[str, float | None] = {"loss": result.loss, **result.metrics}
+            name = next(name for name in BETTER if name in told)
+            return Metric(name, told[name], result.epoch, model=True)
+        best = self.glance.last.get("best")
+        return Metric(best["name"], best["value"], best["epoch"], model=False) if best else None
 
 
 def rows(
@@ -86,7 +107,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
     job = jobs.get_job(context, job_id)
     [row] = _rows(context, [job])
     model = _found(models.get_model, context, job.model_id)
-    card = _found(models.get_card, context, job.model_id) or model  # models of older versions have none
+    card = _found(models.get_card, context, job.model_id)  # models of older versions have none
     dataset = _found(datasets.get_dataset, context, job.dataset_id)
     checkpoints, _ = jobs.list_checkpoints(context, job_id, CHECKPOINTS_SHOWN, None)
     return {
@@ -98,7 +119,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
         "checkpoints": checkpoints,
         "dataset": dataset,
         "model": model,
-        "card": card.model_dump(mode="json", exclude=_NOT_OF_THE_CARD, exclude_none=True) if card else {},
+        "card": view_of(context, card) if card else None,
         "frequent": {column.name: list(column.top) for column in dataset.columns} if dataset else {},
         **_again(job),
     }

@@ -46,6 +46,48 @@ def lines(*curves: Sequence[float | None]) -> list[str]:
     ]
 
 
+PLOT_WIDTH, PLOT_HEIGHT = 340.0, 220.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 8.0, 8.0, 34.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a plot: from `low`, which lies at the pixel `start`, to `high` at `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        """Return where a value lies."""
+        return self.start + (self.end - self.start) * (value - self.low) / (self.high - self.low)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Three to seven round numbers within.
+
+        >>> Axis(-930, 930, 0, 1).ticks
+        [-500.0, 0.0, 500.0]
+        """
+        span = self.high - self.low
+        power = 10.0 ** math.floor(math.log10(span / 3))
+        step = max(power * factor for factor in (1, 2, 5) if power * factor <= span / 3)
+        return [step * k for k in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+
+
+def axes(*parts: Sequence[tuple[float, float]]) -> tuple[Axis, Axis]:
+    """Return the axes of plots that can be compared: of residuals by predictions, as much above zero as below."""
+    across = [x for points in parts for x, _ in points]
+    farthest = max(abs(y) for points in parts for _, y in points) or 1.0
+    low, high = min(across), max(across)
+    room = 0.04 * (high - low) or max(1.0, 0.1 * abs(low))
+    return (
+        Axis(low - room, high + room, LEFT, PLOT_WIDTH - RIGHT),
+        Axis(-1.05 * farthest, 1.05 * farthest, PLOT_HEIGHT - BOTTOM, TOP),
+    )
+
+
 def bars(counts: Sequence[int], says: Sequence[str]) -> list[Bar]:
     """Return the bars of a histogram, from left to right."""
     most = max(counts, default=0) or 1

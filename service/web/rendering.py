@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from service.caller import Caller
 from service.problems import plain
-from service.web import assets, formats, pictures
+from service.web import assets, formats, forms, pictures
 
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 # Plotly makes a style element without any text, of which this is the hash, and adds its rules through the DOM; and when
@@ -36,7 +36,7 @@ def _environment() -> Environment:
     )
     for name in ("number", "duration", "size", "moment", "ago", "short"):
         environment.filters[name] = getattr(formats, name)
-    environment.filters["plain"] = plain
+    environment.filters.update(plain=plain, written=forms.written)
     environment.globals.update(asset=assets.url, map_style=assets.map_style, lines=pictures.lines, bars=pictures.bars)
     return environment
 

@@ -12,15 +12,14 @@ from fastapi.routing import APIRoute
 
 from service.context import ReadContext
 from service.datasets import service as datasets
-from service.ids import DatasetId
+from service.ids import DatasetId, JobId, StartId
 from service.jobs import service as jobs
 from service.jobs.schemas import State
 from service.jobs.states import STATES
 from service.pages import After
 from service.problems import Problem, field_errors, invalid
 from service.traces import service as traces
-from service.web import job_views, live, system_view
-from service.web.forms import choices, defaults, targets
+from service.web import job_form, job_views, live, system_view
 from service.web.rendering import fragment, render
 
 MOST_COMPARED = 8
@@ -57,11 +56,13 @@ def start_page(context: ReadContext) -> Response:
 
 
 @router.get("/datasets/{dataset_id}")
-def dataset_page(context: ReadContext, dataset_id: str) -> Response:
-    """Show a data set, and the form of a job on it."""
+def dataset_page(
+    context: ReadContext, dataset_id: str, like: JobId | None = None, init_from: StartId | None = None
+) -> Response:
+    """Show a data set, and the form of a job on it: as the job `like` was, and to start from other weights."""
     dataset = datasets.get_dataset(context, dataset_id)
     head = datasets.preview(context, dataset_id, 5)
-    form = {"choices": choices(), "defaults": defaults(), "targets": targets(dataset)}
+    form = job_form.of_dataset(context, dataset, like, init_from)
     return render(context.caller, "dataset.html", dataset=dataset, head=head, **form)
 
 

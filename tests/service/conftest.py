@@ -3,19 +3,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.client import Client
+from service.examples import PENGUINS
 from service.jobs.schemas import Job
 from tests.service.postgresql import Server, programs
 from tests.service.processes import Serving, serving
 from tests.service.workplace import INGESTION
 
 NewDatabase = Callable[[], AbstractContextManager[dict[str, Any]]]
-PENGUINS = Path(__file__).parents[1] / "data" / "penguins.csv"
 
 
 def pytest_sessionfinish() -> None:

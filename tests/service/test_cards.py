@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import core
+from service.datasets.targets import NumberTarget
 from service.models.card import CARD, read_card
 from service.models.schemas import ModelCard
+from service.models.scores import NumberScores
 from service.protocol import Assignment
 from service.training import certificate, course
 from service.training.course import Wish
@@ -59,6 +61,24 @@ def test_numbers_have_residuals(assign: Make):
         assert set(scores.metrics) == {"rmse", "mae", "r2"}
         assert scores.residuals is not None
         assert scores.residuals.quantiles["0"] < scores.residuals.quantiles["0.5"] < scores.residuals.quantiles["1"]
+        assert len(scores.residuals.points) == scores.rows
+
+
+def test_of_many_rows_some_residuals_are_kept_and_the_worst_among_them():
+    rng = np.random.default_rng(0)
+    predicted = rng.normal(size=(20_000, 1))
+    target = NumberTarget(name="y", mean=0.0, standard_deviation=1.0)
+    kept = []
+    for _ in range(2):
+        scores = NumberScores(target)
+        scores.add(np.zeros_like(predicted), predicted)
+        kept.append(scores.result()["residuals"].points)
+    assert kept[0] == kept[1]
+    off = [residual for _, residual in kept[0]]
+    assert len(off) == 500
+    assert off == sorted(off)
+    np.testing.assert_allclose([off[0], off[-1]], [predicted.min(), predicted.max()], rtol=1e-5)
+    np.testing.assert_allclose(np.mean(off), predicted.mean(), atol=0.01)
 
 
 JOBS: dict[str, dict[str, Any]] = {

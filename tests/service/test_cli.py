@@ -223,7 +223,7 @@ def test_on_a_terminal_the_demo_draws_a_bar(client: Client, penguins_job: Job):
 
 def test_the_demo_without_its_table_or_its_folder(tmp_path: Path):
     missing = tmp_path / "missing.csv"
-    assert_one_message(deltabar("demo", str(missing)), 1, str(missing), "tests/data/penguins.csv")
+    assert_one_message(deltabar("demo", str(missing)), 1, str(missing), "leave the file out")
     output = tmp_path / "file"
     output.write_text("")
     assert_one_message(deltabar("demo", str(PENGUINS), "--output", str(output)), 1, str(output))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import select, update
 
@@ -88,6 +89,26 @@ def test_a_job_becomes_a_model(context: Context, dataset: Dataset):
     assert not files.draft(context.storage, model.folder).exists()
     assert core.load(folder / WEIGHTS).n_parameters == model.card["n_parameters"] == job.result.n_parameters
     assert Encoding.model_validate_json((folder / ENCODING).read_bytes()).n_inputs == model.card["network"]["n_inputs"]
+
+
+def test_the_best_epoch_so_far_is_told_and_goes_on_with_the_job(context: Context, dataset: Dataset):
+    job = post(context, dataset, target="body_mass_g", **ENDLESS)
+    assert eventually(lambda: get_job(context, job.id).progress.epoch > 100)  # it overfits: later ones are worse
+    actions.pause(context, job.id)
+    assert eventually(lambda: get_job(context, job.id).state == "paused")
+    before = get_job(context, job.id).progress.epoch
+    actions.resume(context, job.id)
+    assert eventually(lambda: get_job(context, job.id).progress.epoch > before)
+    actions.cancel(context, job.id)
+    ended(context, job)
+    told = [data for _, kind, data in history_of(context, job.id) if kind == "metrics"]
+    columns = Curve(context, job.id).columns()
+    rmse = np.array(columns["rmse"], float)
+    assert np.argmin(rmse) < len(rmse) - 1
+    for data in told:
+        best = int(np.argmin(rmse[: data["epoch"]]))
+        assert data["best"] == {"name": "rmse", "value": rmse[best], "epoch": best + 1}
+    assert "best" not in columns
 
 
 def test_jobs_need_no_new_child(context: Context, dataset: Dataset, caplog: pytest.LogCaptureFixture):

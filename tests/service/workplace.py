@@ -17,13 +17,13 @@ from service.datasets.ingestion import Ingestion
 from service.datasets.schemas import Dataset
 from service.datasets.service import upload as upload_bytes
 from service.db import Database
+from service.examples import PENGUINS
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Job
 from service.jobs.service import post_job
 from service.settings import Settings
 from service.storage import Storage
 
-PENGUINS = Path(__file__).parents[1] / "data" / "penguins.csv"
 INGESTION = Ingestion()
 """Shared by the tests whose settings leave it as it is: its processes, once warm, read a file in milliseconds."""
 

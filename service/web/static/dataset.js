@@ -5,36 +5,77 @@ import { ask, notice, Refusal } from "./api.js";
 const form = document.getElementById("job");
 const report = document.getElementById("report");
 const start = document.getElementById("start");
-/** The form's inputs that say what a field of the API's error is about; the first that fits. */
-const INPUTS = [
-  [/^target/, "target"], [/^network\.layers\.\d+\.activation/, "activation"], [/^network\.layers\.\d+\.dropout/, "dropout"],
-  [/^network/, "layers"], [/^loss/, "loss"], [/^optimizer\.learning_rate/, "learning_rate"], [/^optimizer/, "optimizer"],
-  [/^schedule/, "schedule"], [/^epochs/, "epochs"], [/^batch_size/, "batch_size"], [/^split\.test/, "test"], [/^split/, "validation"],
-  [/^early_stopping/, "patience"], [/^seed/, "seed"],
-];
 
 /** Return what was typed as a number where it is one; the server says what is wrong with all else. */
-function number(text) {
-  return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+const number = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
+
+function json(text) {
+  try {
+    return text.startsWith("{") ? JSON.parse(text) : text;
+  } catch {
+    return text;
+  }
 }
 
+/** Set a value in the request; a word that gets numbers becomes an object with its name. */
+function put(job, path, value) {
+  let at = job;
+  for (const step of path.slice(0, -1)) {
+    if (typeof at[step] === "string") at[step] = { name: at[step] };
+    at = at[step] ??= {};
+  }
+  at[path.at(-1)] = value;
+}
+
+/** Return the job that the form describes; what is left empty has its default. */
 function request() {
-  const of = new FormData(form);
-  const said = (name) => (of.get(name) ?? "").trim();
-  const optimizer = { name: said("optimizer") };
-  if (said("learning_rate")) optimizer.learning_rate = number(said("learning_rate"));
-  const units = said("layers") ? said("layers").split(/[\s,;]+/).filter(Boolean) : [];
-  const job = {
-    dataset_id: form.dataset.dataset,
-    target: said("target"),
-    network: { layers: units.map((each) => ({ units: number(each), activation: said("activation"), dropout: number(said("dropout")) })) },
-    loss: said("loss"), optimizer, schedule: said("schedule"), epochs: number(said("epochs")),
-    batch_size: number(said("batch_size")), seed: number(said("seed")),
-    split: { by: "fraction", validation: number(said("validation")), test: number(said("test")) },
-  };
-  if (said("patience")) job.early_stopping = { patience: number(said("patience")) };
+  const job = { dataset_id: form.dataset.dataset, target: new FormData(form).get("target") ?? "" };
+  for (const list of form.querySelectorAll("[data-list]")) put(job, list.dataset.list.split("."), []);
+  for (const input of form.querySelectorAll("[data-is]:enabled")) {
+    const path = input.dataset.path ? JSON.parse(input.dataset.path) : input.name.split("."), text = input.value.trim();
+    const { is, by } = input.dataset;
+    if (is === "box") put(job, path, input.checked);
+    else if (is === "group") input.checked && put(job, path, {});
+    else if (is === "choice") put(job, by && text ? [...path, by] : path, text || null);
+    else if (text) put(job, path, { number, json, text: (it) => it }[is](text));
+  }
   return job;
 }
+
+/** Let the fields of what is chosen be seen, and no others. */
+function unfold(input) {
+  const chosen = input.type === "checkbox" ? (input.checked ? "on" : "") : input.value;
+  for (const part of input.closest(".choice").querySelectorAll(":scope > [data-case]")) {
+    part.hidden = part.disabled = part.dataset.case !== chosen;
+  }
+}
+
+/** Name the fields of a list's items by their places. */
+function count(list) {
+  list.querySelectorAll(":scope > .item").forEach((item, place) => {
+    for (const name of ["name", "data-field"]) {
+      for (const field of item.querySelectorAll(`[${name}]`)) {
+        const rest = field.getAttribute(name).slice(list.dataset.list.length + 1).replace(/^\d+/, place);
+        field.setAttribute(name, `${list.dataset.list}.${rest}`);
+      }
+    }
+  });
+}
+
+form.addEventListener("change", ({ target }) => ["choice", "group"].includes(target.dataset.is) && unfold(target));
+form.addEventListener("click", ({ target }) => {
+  const list = target.closest("[data-list]");
+  if (target.matches("[data-add]")) {
+    list.querySelector("template").before(list.querySelector("template").content.cloneNode(true));
+    count(list);
+    [...list.querySelectorAll(":scope > .item")].at(-1).querySelector("input").select();
+  } else if (target.matches("[data-remove]")) {
+    target.closest(".item").remove();
+    count(list);
+    list.querySelector("[data-add]").focus();
+  } else return;
+  form.dispatchEvent(new Event("input"));
+});
 
 let asked = 0;
 
@@ -61,8 +102,12 @@ function show({ valid, errors, warnings, spec, estimate }) {
   start.disabled = !valid;
   const parts = [];
   if (spec) {
-    const layers = [...spec.network.layers, spec.output].map((layer) => `${layer.units} ${layer.activation}`).join(" → ");
-    parts.push(line("p", `${spec.task === "classification" ? "Tells classes apart" : "Predicts a number"}: ${range(estimate.inputs)} inputs → ${layers}; ${spec.loss.name}, ${spec.optimizer.name}.`));
+    const layers = [...spec.network.layers, spec.output].map((layer) => `${layer.units} ${layer.activation}`);
+    const chain = line("ol", "", "chain");
+    chain.append(...[`${range(estimate.inputs)} inputs`, ...layers].map((text) => line("li", text)));
+    chain.setAttribute("aria-label", "The network");
+    const task = spec.task === "classification" ? "Tells classes apart" : "Predicts a number";
+    parts.push(line("p", `${task}, with ${spec.loss.name.replaceAll("_", " ")} and ${spec.optimizer.name}.`), chain);
     const seconds = estimate.seconds === null ? "the time is not known until a worker has measured its machine" : `about ${estimate.seconds < 10 ? estimate.seconds.toFixed(1) : Math.round(estimate.seconds)} s`;
     parts.push(line("p", `${range(estimate.parameters)} parameters, ${estimate.steps.toLocaleString("en")} steps, ${(estimate.peak_bytes / 2 ** 20).toFixed(0)} MiB of memory, ${seconds}.`));
   }
@@ -92,17 +137,22 @@ function clear() {
   }
 }
 
-/** Put an error below its input; return whether there is one for it. */
+/** Put an error at its field, or at what that belongs to; return whether there is such a place. */
 function at(error) {
-  const name = INPUTS.find(([pattern]) => pattern.test(error.field))?.[1];
-  const input = name && name !== "target" && form.querySelector(`[name="${name}"]`);
-  if (!input) return false;
-  const says = line("span", `${error.message}${error.allowed ? `; allowed: ${error.allowed}` : ""}`, "says");
-  says.id = `says-${name}-${form.querySelectorAll(".says").length}`;
-  input.closest(".field").append(says);
-  input.setAttribute("aria-invalid", "true");
-  input.setAttribute("aria-describedby", says.id);
-  return true;
+  const isThere = (place) => !place.closest("fieldset:disabled");
+  for (let name = error.field; name; name = name.includes(".") ? name.replace(/\.[^.]*$/, "") : "") {
+    const place = [...form.querySelectorAll("[data-field]")].find((each) => each.dataset.field === name && isThere(each));
+    if (!place) continue;
+    const says = line("span", `${error.message}${error.allowed ? `; allowed: ${error.allowed}` : ""}`, "says");
+    says.id = `says-${form.querySelectorAll(".says").length}`;
+    place.append(says);
+    const input = place.querySelector("[data-is]");
+    input?.setAttribute("aria-invalid", "true");
+    input?.setAttribute("aria-describedby", says.id);
+    for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    return true;
+  }
+  return false;
 }
 
 let typing;
@@ -122,4 +172,6 @@ form.addEventListener("submit", async (event) => {
     notice(error.message);
   }
 });
+form.querySelectorAll("[data-list]").forEach(count);
+form.querySelectorAll("[data-is=choice], [data-is=group]").forEach(unfold);
 look(); // a browser keeps what was chosen when the page is loaded again

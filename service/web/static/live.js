@@ -4,7 +4,7 @@ const AGAIN_SECONDS = 3;
 
 /** Replace what differs between two elements, child by child where they have ids; focus and ticks stay. */
 export function patch(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
+  if (old.isEqualNode(fresh) || "own" in old.dataset) return; // what the page itself has put there stays
   const same = (a, b) => a.nodeName === b.nodeName && a.id === b.id;
   const children = [...old.children], others = [...fresh.children];
   const structural = ["DIV", "TABLE", "TBODY", "SECTION"].includes(old.nodeName);

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,8 +21,8 @@ from service.datasets.scaling import FARTHEST
 from service.datasets.schemas import Column
 from service.datasets.summary import summarize
 from service.datasets.targets import LabelTarget, NumberTarget
+from service.examples import PENGUINS
 
-PENGUINS = Path(__file__).parents[2] / "data" / "penguins.csv"
 SCHEMA = {"whole": pl.Int64, "fraction": pl.Float64, "text": pl.String, "truth": pl.Boolean, "label": pl.String}
 TABLE = pl.DataFrame(
     {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from hypothesis import strategies as st
 from service.datasets.readers import read_table
 from service.datasets.schemas import Column
 from service.datasets.summary import MOST_CLASSES, summarize
+from service.examples import PENGUINS
 
-PENGUINS = Path(__file__).parents[2] / "data" / "penguins.csv"
 SUMMARY = {
     "kind", "missing", "distinct", "classes", "minimum", "maximum", "mean", "standard_deviation", "integer",
 }  # fmt: skip

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from service import problem_handlers
+from service import examples, problem_handlers
 from service.caller import SERVICE
 from service.datasets import service, upload
 from service.datasets.ingest import Table
@@ -24,7 +23,7 @@ from service.datasets.ingestion import Ingestion
 from service.datasets.routes import router
 from tests.service.datasets.conftest import MAX_BYTES, MAX_COLUMNS, App
 
-PENGUINS = (Path(__file__).parents[2] / "data" / "penguins.csv").read_bytes()
+PENGUINS = examples.PENGUINS.read_bytes()
 
 
 def files_of(dataset_id: str) -> set[str]:

@@ -68,6 +68,9 @@ def test_numbers_are_compared_in_their_own_unit_and_rows_without_one_left_out(ap
     assert found["residuals"]["mean"] == pytest.approx(residuals.mean())
     quantiles = {float(q): value for q, value in found["residuals"]["quantiles"].items()}
     assert list(quantiles.values()) == pytest.approx(np.quantile(residuals, list(quantiles)))
+    points = np.array(found["residuals"]["points"])
+    order = np.argsort(residuals)
+    np.testing.assert_allclose(points, np.column_stack([values, residuals])[order], rtol=1e-5)
     assert found["confusion"] is None
 
 

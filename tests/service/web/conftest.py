@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.processes import Serving
 
 PATIENCE = 60_000.0
+expect.set_options(timeout=PATIENCE)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TELL = """
 window.violations = [];
@@ -20,9 +21,9 @@ document.addEventListener("securitypolicyviolation", (broken) => violations.push
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while it is there a loop runs in this thread, and `asyncio.run` fails
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, one for all tests."""
+    """The system's Chromium, one for all tests of this folder."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")

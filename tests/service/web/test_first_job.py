@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -12,9 +13,7 @@ from playwright.sync_api import Page, expect
 from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.conftest import PENGUINS
-from tests.service.web.conftest import PATIENCE, Opened
-
-expect.set_options(timeout=PATIENCE)
+from tests.service.web.conftest import Opened
 
 
 def ended(page: Page) -> str:
@@ -32,7 +31,7 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     expect(page.get_by_role("heading", level=1)).to_contain_text("penguins")  # other tests may have given it its name
     assert page.locator("svg.histogram").count() == 8
     page.get_by_role("radio", name="species").or_(page.locator("input[value=species]")).first.check()  # two
-    expect(page.locator("#report")).to_contain_text("64 relu → 32 relu → 3 softmax")
+    expect(page.locator("#report .chain li")).to_have_text([re.compile("inputs"), "64 relu", "32 relu", "3 softmax"])
     expect(page.locator("#report")).to_contain_text("parameters")
     page.get_by_role("button", name="Start").click()  # three
     page.wait_for_url("**/jobs/*")
@@ -66,6 +65,14 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
     expect(page.locator("#prediction")).to_contain_text("numeric values in this column")
 
 
+def test_the_penguins_are_there_to_try_it_with(opened: Opened):
+    page = opened.page()
+    page.get_by_role("button", name="Try it with the penguins").click()
+    page.wait_for_url("**/datasets/*")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("penguins")
+    expect(page.locator("main")).to_contain_text("344 rows, 8 columns")
+
+
 def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened, client: Client):
     dataset = client.datasets.upload(PENGUINS)
     page = opened.page(f"/datasets/{dataset.id}")
@@ -73,15 +80,28 @@ def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened,
     page.locator("input[value=body_mass_g]").check()
     expect(page.locator("#report")).to_contain_text("Predicts a number")
     before = page.locator("#report").inner_text()
-    page.locator("[name=layers]").fill("128, 64, 32")
-    expect(page.locator("#report")).to_contain_text("128 relu → 64 relu → 32 relu → 1 identity")
+    page.get_by_role("button", name="add a layer").click()
+    page.keyboard.type("128")  # where one would go on
+    layers = page.locator("#report .chain li")
+    expect(layers).to_have_text([re.compile("inputs"), "64 relu", "32 relu", "128 relu", "1 identity"])
     assert page.locator("#report").inner_text() != before
-    page.locator("[name=layers]").fill("many")
+    page.get_by_role("button", name="remove this layer").first.click()
+    expect(layers).to_have_text([re.compile("inputs"), "32 relu", "128 relu", "1 identity"])
+    said = {
+        "network.layers.1.units": ("many", "allowed: an integer"),
+        "epochs": ("0", "≥ 1"),
+        "optimizer.learning_rate": ("-1", "> 0"),
+        "optimizer.beta1": ("2", "< 1"),  # folded, and unfolded by its message
+        "deadline_seconds": ("-5", "> 0"),
+    }
+    for name, (text, _) in said.items():
+        page.locator(f"[name='{name}']:enabled").evaluate("(input, text) => (input.value = text)", text)
     page.locator("[name=epochs]").fill("0")
-    page.locator("[name=learning_rate]").fill("-1")
-    expect(page.locator("label:has([name=layers]) .says")).to_contain_text("allowed: an integer")
-    expect(page.locator("label:has([name=epochs]) .says")).to_contain_text("≥ 1")
-    expect(page.locator("[name=learning_rate]")).to_have_attribute("aria-invalid", "true")
+    for name, (_, allowed) in said.items():
+        field = page.locator(f"[data-field='{name}']:has([aria-invalid=true])")
+        expect(field.locator(".says")).to_contain_text(allowed)
+        expect(field).to_be_visible()
+    expect(page.locator("#report")).to_contain_text("5 fields need a change")
     expect(page.get_by_role("button", name="Start")).to_be_disabled()
 
 

@@ -35,6 +35,21 @@ def test_a_curve_grows_without_a_reload_and_the_job_can_be_cancelled(opened: Ope
     assert page.evaluate("window.mark") == "not loaded again"
 
 
+def test_a_running_job_shows_its_best_epoch_so_far(opened: Opened, client: Client, endless_job: Callable[[], Job]):
+    job = endless_job()
+    page = opened.page("/jobs")
+    row = page.locator(f"#{job.id}")
+    expect(row).to_contain_text("best accuracy")
+    page.goto(f"/jobs/{job.id}")
+    page.wait_for_function(DRAWN, arg=200)  # it overfits: later epochs are worse
+    page.get_by_role("button", name="cancel").click()
+    expect(page.locator("#summary .state")).to_have_text("cancelled")
+    accuracy = client.jobs.metrics(job.id).columns["accuracy"]
+    best = max(accuracy)  # type: ignore[type-var]
+    expect(page.locator("#metric")).to_have_text(f"{best:.4g}")
+    expect(page.locator("#summary div", has_text="Best accuracy")).to_contain_text(f"epoch {accuracy.index(best) + 1}")
+
+
 def test_pause_and_resume(opened: Opened, endless_job: Callable[[], Job]):
     job = endless_job()
     page = opened.page(f"/jobs/{job.id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +69,15 @@ def test_what_pages_load_is_kept_for_ever_and_is_there(http: httpx.Client):
         answer = http.get(link)
         assert answer.status_code == 200, link
         assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip" if len(answer.content) >= 1024 else True
+    whole = http.get(plotly, headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in whole.headers
+    assert whole.content == http.get(plotly).content
+    assert int(http.get(plotly).headers["content-length"]) < 0.31 * len(whole.content)
+    for encoding in ("gzip", "gzip;q=0"):
+        again = {"If-None-Match": http.get(plotly).headers["etag"], "Accept-Encoding": encoding}
+        assert http.get(plotly, headers=again).status_code == 304
+    assert "content-encoding" not in http.get(plotly, headers={"Accept-Encoding": "gzip;q=0"}).headers
     assert http.get(script.replace("/static/", "/static/0")).status_code == 404
     assert http.get(f"{script.rpartition('/')[0]}/..%2f__init__.py").status_code == 404
 
@@ -94,6 +105,25 @@ def test_a_job_without_weights_says_so(http: httpx.Client):
     answer = http.get(f"/v1/jobs/{job}/trace")
     assert (answer.status_code, answer.json()["code"]) == (409, "no_weights_yet")
     assert "has no weights yet" in http.get(f"/jobs/{job}/inspector", headers=HTML).text
+
+
+def test_the_form_begins_as_another_job_was(http: httpx.Client):
+    dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
+    job = {
+        "dataset_id": dataset,
+        "target": "sex",
+        "optimizer": {"name": "sgd", "momentum": 0.75},
+        "metadata": {"a": '"'},
+    }
+    like = http.post("/v1/jobs", json=job).json()["id"]
+    start = f"ckpt_{'1' * 32}"
+    page = http.get(f"/datasets/{dataset}?like={like}&init_from={start}", headers=HTML).text
+    for part in (r'value="sex" checked', r'value="0\.75"', rf'value="{start}"', r'<option value="sgd" selected>'):
+        assert re.search(part, page), part
+    assert html.unescape(re.findall(r'name="metadata"[^>]* value="([^"]*)"', page)[0]) == json.dumps(job["metadata"])
+    nobody = http.get(f"/datasets/{dataset}?like=job_{'0' * 32}", headers=HTML)
+    assert (nobody.status_code, nobody.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert http.get(f"/datasets/{dataset}?like=x", headers=HTML).status_code == 422
 
 
 def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.Client, str]):
@@ -155,5 +185,5 @@ def test_a_cookie_of_another_service_on_this_host_is_no_key_here(http: httpx.Cli
 def test_the_pages_are_in_the_package():
     folder = Path(__file__).parents[3]
     packaged = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    assert '"web/templates/*.html", "web/static/*"' in packaged
+    assert '"web/templates/*.html", "web/static/*", "examples/*.csv"' in packaged
     assert not [path for path in (folder / "service/web/templates").iterdir() if path.suffix != ".html"]
