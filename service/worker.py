@@ -63,7 +63,7 @@ class Worker:
                 log.info("waiting for jobs in %s, on %s", settings.data_dir, ", ".join(self._devices))
                 try:
                     while not stop.wait(BESIDES_SECONDS):
-                        _tolerated(entry.sign, stop)
+                        _tolerated(lambda: entry.sign(children.look()), stop)
                         _tolerated(lambda: measuring.go_on(idle=not any(slot.has_worked() for slot in slots)), stop)
                 finally:
                     stop.set()
@@ -107,6 +107,9 @@ class _Slot(threading.Thread):
         """Take the job that is next, if there may be one; return whether there was."""
         now = time.monotonic()
         if not (watch.changed() or self._worked or now - self._looked >= EXPIRY_SECONDS):
+            return False
+        if self._children.is_lost(self._device):  # jobs wait for another worker, or for the device's return
+            self._worked = False
             return False
         self._looked = now
         self._worked = self._take_one(watch)
