@@ -86,6 +86,7 @@ class _Slot(threading.Thread):
         super().__init__(name=f"slot on {device}")
         self._workplace, self._worker_id, self._device = workplace, worker_id, device
         self._children, self._stop_event = children, stop
+        self._others = set(slots_of(workplace.settings.devices, 1)) - {device}
         self._looked, self._worked, self._claimed, self._busy = 0.0, False, False, False
         self.start()
 
@@ -118,7 +119,9 @@ class _Slot(threading.Thread):
     def _take_one(self, watch: Watch) -> bool:
         """Attempt the job that is next; return whether there was one."""
         settings, database = self._workplace.settings, self._workplace.database
-        lease = queue.claim(database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id)
+        lease = queue.claim(
+            database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id, not_on=self._others
+        )
         if lease is None:
             return False
         self._claimed = self._busy = True

@@ -87,6 +87,27 @@ def test_a_device_that_never_computed_takes_no_job(tmp_path: Path, lost: Path, m
         assert get_job(context, job.id).attempts == 0
 
 
+def test_each_gpu_has_one_child_and_the_jobs_that_name_it(tmp_path: Path, lost: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", losable_gpu.in_children(tmp_path, lost))
+    with (
+        workplace(tmp_path / "data", devices="cuda:0,cuda:1", poll_seconds=0.02) as context,
+        in_thread(context),
+    ):
+        dataset = upload(context)
+        on_one = [post(context, dataset, epochs=1, device="cuda:1") for _ in range(3)]
+        held = training(context, post(context, dataset, epochs=1_000_000, device="cuda:1"))
+        for job in on_one:
+            result = ended(context, job).result
+            assert result is not None
+            assert result.device == "cuda:1"
+        behind = post(context, dataset, epochs=1, device="cuda:1")
+        beside = ended(context, post(context, dataset, epochs=1, device="auto")).result
+        assert beside is not None
+        assert beside.device == "cuda:0"  # the one that is free
+        assert get_job(context, behind.id).state == "queued"  # and not the one that it names
+        assert get_job(context, held.id).state == "running"
+
+
 def messages(assignment: dict[str, Any]) -> list[Message]:
     return [m for m in runner.messages_of(assignment, Wish(), Tables()) if m[0] not in ("progress", "metrics", "log")]
 
