@@ -13,7 +13,7 @@ rm -r ../../../share
 # Of SciPy, Numba's products need the BLAS; of NumPy, what builds extensions isn't needed, nor the kernels that only its
 # own tests call; of databases there are SQLite and PostgreSQL; ONNX only builds models here.
 find scipy -mindepth 1 -maxdepth 1 -type d ! -name linalg ! -name _lib -exec rm -r {} +
-rm -r numpy/f2py numpy/distutils numpy/_core/_simd.*.so
+rm -r numpy/distutils numpy/_core/_simd.*.so
 rm -r sqlalchemy/testing sqlalchemy/dialects/mysql sqlalchemy/dialects/mssql sqlalchemy/dialects/oracle
 rm -r onnx/backend onnx/reference zstandard/_cffi*.so
 rm -r tzdata # a second copy, as the base has the time zones
