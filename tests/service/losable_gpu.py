@@ -15,7 +15,10 @@ NO_DEVICE, DEVICES_UNAVAILABLE, ECC_UNCORRECTABLE, LAUNCH_FAILURE, UNKNOWN = 100
 
 
 class LosableGpu(CupyStandIn):
-    """Once the file `lost` is there, every call ends with CUDA's error whose number stands in it."""
+    """Once the file `lost` is there, every call ends with CUDA's error whose number stands in it.
+
+    An array that is larger than what the pool was limited to ends as CuPy's pool ends it.
+    """
 
     __version__ = cupy.__version__
 
@@ -31,7 +34,11 @@ class LosableGpu(CupyStandIn):
 
     def empty(self, *args: Any, **options: Any) -> Any:
         self._call()
-        return super().empty(*args, **options)
+        array = super().empty(*args, **options)
+        limit = self._pool.limit
+        if limit and array.host.nbytes > limit:
+            raise cupy.cuda.memory.OutOfMemoryError(array.host.nbytes, self._pool.used_bytes(), limit)
+        return array
 
     def asnumpy(self, *args: Any, **options: Any) -> Any:
         self._call()

@@ -5,6 +5,8 @@ No test here has met a real GPU that was lost: the errors are CUDA's own, raised
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.service import losable_gpu
 from tests.service.history import ended, history_of, training
 from tests.service.losable_gpu import LosableGpu
 from tests.service.processes import eventually
+from tests.service.test_children import gone
 from tests.service.test_runner import Make, assign
 from tests.service.test_worker import in_thread
 from tests.service.workplace import post, upload, workplace
@@ -85,6 +88,30 @@ def test_a_device_that_never_computed_takes_no_job(tmp_path: Path, lost: Path, m
         job = post(context, upload(context), epochs=1, device="cuda")
         assert not eventually(lambda: get_job(context, job.id).state != "queued", 1)
         assert get_job(context, job.id).attempts == 0
+
+
+def test_out_of_memory_on_a_gpu_names_limit_and_estimate_and_ends_the_child_that_holds_it(
+    tmp_path: Path, lost: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("PYTHONPATH", losable_gpu.in_children(tmp_path, lost))
+    limit = 150_000
+    with (
+        workplace(tmp_path / "data", devices="cuda:0", device_memory_bytes=limit) as context,
+        in_thread(context),
+        caplog.at_level(logging.INFO),
+    ):
+        dataset = upload(context)
+        wide = post(context, dataset, epochs=1, device="cuda", network={"layers": [{"units": 4000}]})
+        error = ended(context, wide).error
+        assert error is not None
+        assert error.code == "out_of_memory"
+        assert f"{limit} bytes of a GPU's memory" in error.message
+        assert re.search(r"it was estimated to need \d+ bytes$", error.message)
+        assert get_job(context, wide.id).attempts == 1
+        [child] = re.findall(r"in process (\d+)", caplog.text)
+        assert eventually(lambda: gone(int(child)))
+        assert ended(context, post(context, dataset, epochs=1, device="cuda")).state == "succeeded"
+        assert faults(context) == {}
 
 
 def test_each_gpu_has_one_child_and_the_jobs_that_name_it(tmp_path: Path, lost: Path, monkeypatch: pytest.MonkeyPatch):
