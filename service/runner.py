@@ -40,7 +40,8 @@ def main() -> None:
     assignments: SimpleQueue[dict[str, Any]] = SimpleQueue()
     wish, tables, outbox = Wish(), Tables(), Outbox(pipe)
     threading.Thread(target=_listen, args=(pipe, assignments, wish), daemon=True).start()
-    with core.threads(int(threads)):
+    # Where the pipe is broken, the worker is gone, and nobody is left to train for.
+    with core.threads(int(threads)), contextlib.suppress(BrokenPipeError):
         warm_up(device)
         outbox.put(("device", {"fault": fault_of(device)}))
         while True:
