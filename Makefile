@@ -103,8 +103,10 @@ serve: $(VENV)/installed ## run the service on 127.0.0.1:8000
 image: $(VENV)/container-tools ## the image deltabar:cpu, or with TARGET=gpu the other; BASE= names the base image
 	sh docker/image.sh $(TARGET)
 
-test-image: $(VENV)/installed-test image ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
-	TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image
+test-image: $(VENV)/installed-test ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
+	@if $(HAS_ENGINE) || $(MAY_INSTALL); \
+	then $(MAKE) image TARGET=cpu && TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image; \
+	else echo "make test-image is skipped: it needs Docker, or on Debian, as root, podman runc debootstrap slirp4netns"; fi
 
 docs: $(VENV)/installed-test ## the table of settings in docs/operations.md anew
 	$(BIN)/python -m docs.settings_table
@@ -148,11 +150,12 @@ $(VENV)/system-packages: Makefile | $(BIN)/python
 
 # What stands in for Docker where its engine doesn't run; an image needs one or the other.
 HAS_ENGINE := docker info >/dev/null 2>&1 || { command -v podman && command -v runc && command -v debootstrap && command -v slirp4netns; } >/dev/null
+MAY_INSTALL := { [ "$$(id -u)" = 0 ] && command -v apt-get; } >/dev/null
 INSTALL_PODMAN := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends podman runc debootstrap slirp4netns
 
 $(VENV)/container-tools: | $(BIN)/python
 	@if $(HAS_ENGINE); then touch $@; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL_PODMAN) || { apt-get update && $(INSTALL_PODMAN); }; }; \
+	elif $(MAY_INSTALL) && { $(INSTALL_PODMAN) || { apt-get update && $(INSTALL_PODMAN); }; }; \
 	then touch $@; \
 	else echo "An image needs Docker, or on Debian, as root: apt-get install podman runc debootstrap slirp4netns"; exit 1; fi
 

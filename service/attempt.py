@@ -29,8 +29,10 @@ PROGRESS_SECONDS = 1.0
 STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
-OUT_OF_MEMORY = "out_of_memory"
 """How long a child that is to stop may write its checkpoint."""
+OUT_OF_MEMORY = "out_of_memory"
+NOT_ITS_FAULT = ("storage_failed", "device_failed")
+"""What a job fails with that may go well another time, or elsewhere."""
 log = logging.getLogger(__name__)
 
 
@@ -202,7 +204,7 @@ class Attempt:
             case "done":
                 self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
                 queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
-            case "failed" if data["code"] == "storage_failed":
+            case "failed" if data["code"] in NOT_ITS_FAULT:
                 queue.put_back(database, lease, data["code"], data["message"], self._news)
             case "failed" if data["code"] == OUT_OF_MEMORY:
                 self._fail_for_memory(data["message"])

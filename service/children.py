@@ -6,6 +6,7 @@ in a terminal reaches the worker alone. When the worker is gone, in whatever way
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from service.protocol import FINAL, Assignment, Message, receive, send
 
 END_SECONDS = 0.1
 EXIT_SECONDS = 1.0
+TRY_SECONDS = 10.0
+"""How often a device that was lost is tried again, by a new child."""
 
 
 class ChildDied(Exception):  # noqa: N818 -- what happened
@@ -39,6 +42,10 @@ class Child:
     Args:
         device: where it trains jobs that name none.
         threads: how many it has for it.
+
+    Attributes:
+        proven: whether it has tried its device, and the device computes.
+        fault: why its device doesn't compute, if that is so.
     """
 
     def __init__(self, device: str, threads: int) -> None:
@@ -53,6 +60,7 @@ class Child:
         )
         theirs.close()  # so that the pipe ends when the child does
         self._busy, self._failed = False, False
+        self.proven, self.fault = False, None
 
     @property
     def pid(self) -> int:
@@ -61,8 +69,8 @@ class Child:
 
     @property
     def ready(self) -> bool:
-        """Whether it can take a job. One that failed at its last may be in a bad state: a lost GPU, no memory."""
-        return not self._busy and not self._failed and self._process.poll() is None
+        """Whether it can take a job. One that failed at its last may be in a bad state: no memory, perhaps."""
+        return not (self._busy or self._failed or self.fault) and self._process.poll() is None
 
     def start(self, assignment: Assignment) -> None:
         """Let the child train; what comes of it is for `receive`."""
@@ -75,15 +83,30 @@ class Child:
 
     def receive(self, seconds: float) -> list[Message]:
         """Return what the child says next, waiting for it up to `seconds`; raises `ChildDied`."""
+        if not self._busy:
+            return []
+        messages = self._received(seconds)
+        if messages:
+            last = messages[-1][0]
+            self._busy, self._failed = last not in FINAL, last == "failed"
+        return messages
+
+    def look(self) -> None:
+        """Take what it says of its device while it has no job."""
+        with contextlib.suppress(ChildDied):  # which `ready` tells too
+            self._received(0)
+
+    def _received(self, seconds: float) -> list[Message]:
+        """Return what it says next of its job; what it says of its device is noted."""
         try:
-            if not self._busy or not self._pipe.poll(seconds):
-                return []
-            messages = receive(self._pipe)
+            messages = receive(self._pipe) if self._pipe.poll(seconds) else []
         except (EOFError, OSError):
             raise self._death() from None
-        last = messages[-1][0]
-        self._busy, self._failed = last not in FINAL, last == "failed"
-        return messages
+        for kind, data in messages:
+            if kind == "device":
+                self.fault = data["fault"]
+                self.proven = self.fault is None
+        return [message for message in messages if message[0] != "device"]
 
     def stop(self, seconds: float) -> None:
         """Let the child end its job, if it has one; a child that doesn't within `seconds` is ended itself."""
@@ -139,6 +162,8 @@ class Children:
     def __init__(self, devices: Sequence[str], threads: int) -> None:
         self._threads, self._lock = threads, threading.Lock()
         self._idle = [Child(device, threads) for device in devices]
+        self._faults: dict[str, str] = {}
+        self._tried = dict.fromkeys(devices, 0.0)
 
     def take(self, device: str) -> Child:
         """Return a warm child, the caller's until it is given back, and see to it that another warms up."""
@@ -157,12 +182,45 @@ class Children:
         return next((child for child in reversed(self._idle) if child.device == device), None)
 
     def give_back(self, child: Child) -> None:
-        """Keep `child` for the next job if it is ready for one; end it otherwise."""
-        if child.ready:
-            with self._lock:
+        """Keep `child` for the next job if it is ready for one; else end it, with its like if the device is lost."""
+        with self._lock:
+            if child.fault:
+                self._lose(child.device, child.fault)
+            elif child.ready and child.device not in self._faults:
                 self._idle.append(child)
-        else:
-            child.end()
+                return
+        child.end()
+
+    def look(self) -> dict[str, str]:
+        """Return the devices that don't compute, with why, from what the idle children say.
+
+        A device that is lost is tried by a new child every 10 s, and is no longer lost once it computes there.
+        """
+        with self._lock:
+            for child in list(self._idle):
+                child.look()
+                if child.proven:
+                    self._faults.pop(child.device, None)
+            for child in list(self._idle):
+                if child.fault:
+                    self._lose(child.device, child.fault)
+            for device in self._faults:
+                if self._idle_on(device) is None and time.monotonic() - self._tried[device] >= TRY_SECONDS:
+                    self._tried[device] = time.monotonic()
+                    self._idle.append(Child(device, self._threads))
+            return dict(self._faults)
+
+    def is_lost(self, device: str) -> bool:
+        """Return whether `device` doesn't compute, as far as is known."""
+        return device in self._faults
+
+    def _lose(self, device: str, fault: str) -> None:
+        """Note the fault, and end the children that have tried `device` before it: only a new one tells of it now."""
+        self._faults[device] = fault
+        for child in self._idle:
+            if child.device == device:
+                child.end()
+        self._idle = [child for child in self._idle if child.device != device]
 
     def __enter__(self) -> Children:
         return self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+from importlib.metadata import PackageNotFoundError, version
 
 DRIVER = "libcuda.so.1"
 
@@ -11,14 +13,25 @@ def slots_of(devices: str, slots: int) -> list[str]:
     """Return the device of every slot.
 
     Args:
-        devices: as the setting has it, "auto" or a list such as "cuda:0,cuda:1".
+        devices: as the setting has it, "auto" or a list such as "cuda:0,cuda:1"; "auto" is every GPU where CuPy is
+            installed and there is one, else the CPU.
         slots: on each device.
 
     >>> slots_of("cuda:0,cuda:1", 2)
     ['cuda:0', 'cuda:0', 'cuda:1', 'cuda:1']
     """
-    found = [f"cuda:{number}" for number in range(n_gpus())] or ["cpu"] if devices == "auto" else devices.split(",")
-    return [device for device in found for _ in range(slots)]
+    found = devices.split(",")
+    if devices == "auto":
+        found = [f"cuda:{number}" for number in range(n_gpus())] if cupy_release() else []
+    return [device for device in found or ["cpu"] for _ in range(slots)]
+
+
+def cupy_release() -> tuple[str, str] | None:
+    """Return the name of the package and its version as which CuPy is installed, without importing it; else None."""
+    for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
+        with contextlib.suppress(PackageNotFoundError):
+            return name, version(name)
+    return None
 
 
 def driver_version() -> str | None:

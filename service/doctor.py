@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.devices import driver_version, n_gpus, slots_of
+from service.devices import cupy_release, driver_version, n_gpus, slots_of
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,12 +118,8 @@ def driver() -> Finding:
 
 def cupy() -> Finding:
     """Return which CuPy is installed, without importing it."""
-    for name in ("cupy-cuda13x", "cupy-cuda12x", "cupy"):
-        try:
-            figures = {"package": name, "version": version(name)}
-        except PackageNotFoundError:
-            continue
-        return Finding("cupy", "good", f"{name} {figures['version']}", figures)
+    if found := cupy_release():
+        return Finding("cupy", "good", " ".join(found), {"package": found[0], "version": found[1]})
     install = "pip install 'deltabar[cuda12]' or 'deltabar[cuda13]', or take the image deltabar:gpu"
     figures = {"package": None, "version": None}
     if n_gpus():

@@ -2,12 +2,15 @@
 
 Ready is a process that can take what is posted and give back what there is: its tables can be read and written, and so
 can its storage. A process without a worker is ready: jobs wait for one, everything else works, and taking the process
-out of service would bring no worker back. So workers are told of, here and in `deltabar_workers`, and fail nothing.
+out of service would bring no worker back. So workers are told of, here and in `deltabar_workers`, and fail nothing; but
+for those on this machine that `deltabar serve` has beside it: when every device of each of them is lost, what helps is
+another machine, or this one's restart.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -55,9 +58,10 @@ def healthz() -> Health:
 async def readyz(context: OpenContext) -> Readiness:
     """Answer while tables and storage can be read and written; 503, with what is wrong, while they can't.
 
-    Each has 5 s for it. Whether there are workers is told of only: without them jobs wait, and all else works.
+    Each has 5 s for it. Whether there are workers is told of only: without them jobs wait, and all else works. It is
+    503 too while no device of the workers beside this process computes: a GPU that was lost, say.
     """
-    checks: dict[str, Callable[[Context], str]] = {"tables": _tables, "storage": _storage}
+    checks: dict[str, Callable[[Context], str]] = {"tables": _tables, "storage": _storage, "workers": _workers}
     # Threads of its own: a database that is stuck may have taken all others.
     found = await _within(CapacityLimiter(len(checks)), context, checks)
     errors = [
@@ -67,8 +71,7 @@ async def readyz(context: OpenContext) -> Readiness:
         log.error("not ready: %s", "; ".join(f"{error.field}: {error.message}" for error in errors))
         detail = "; ".join(f"{error.field}: {error.message}" for error in errors)
         raise Problem(503, "not_ready", f"The service can't do its work. {detail}.", errors)
-    alive = await anyio.to_thread.run_sync(_workers, context)
-    return Readiness(checks={name: str(said) for name, said in found.items()} | {"workers": alive})
+    return Readiness(checks={name: str(said) for name, said in found.items()})
 
 
 @router.get(
@@ -129,10 +132,20 @@ def _storage(context: Context) -> str:
 
 def _workers(context: Context) -> str:
     now = time.time()
-    with context.database.read() as session:
-        alive = session.scalar(select(func.count()).where(Worker.seen_at > now - context.settings.lease_seconds))
-        last = session.scalar(select(func.max(Worker.seen_at)))
-    if alive:
-        return f"{alive} at work"
-    ago = "none was ever seen" if last is None else f"the last was seen {now - last:.0f} s ago"
-    return f"none, so that jobs wait; {ago}"
+    try:
+        with context.database.read() as session:
+            alive = session.scalars(select(Worker).where(Worker.seen_at > now - context.settings.lease_seconds)).all()
+            last = session.scalar(select(func.max(Worker.seen_at)))
+    except (SQLAlchemyError, DatabaseTrouble):
+        return "not known while the tables can't be read"
+    if not alive:
+        ago = "none was ever seen" if last is None else f"the last was seen {now - last:.0f} s ago"
+        return f"none, so that jobs wait; {ago}"
+    lost = [worker for worker in alive if worker.faults.keys() >= set(worker.devices)]
+    beside = [worker for worker in alive if context.settings.workers and worker.host == socket.gethostname()]
+    if beside and all(worker in lost for worker in beside):
+        devices = ", ".join(sorted({device for worker in beside for device in worker.faults}))
+        log.error("no device computes: %s", "; ".join(str(worker.faults) for worker in beside))
+        raise NotReady(f"no job can be trained: {devices} can't be used; the worker's log says why")
+    broken = f", and {len(lost)} whose devices can't be used" if lost else ""
+    return f"{len(alive) - len(lost)} at work{broken}"

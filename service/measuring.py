@@ -37,9 +37,9 @@ class Measuring:
             if time.monotonic() - self._idle_since >= IDLE_SECONDS:
                 self._begin()
         elif self._process.poll() is not None:
-            self._over = True
-            said, _ = self._process.communicate()
-            if self._process.returncode == 0:
+            process, self._process, self._over = self._process, None, True
+            said, _ = process.communicate()
+            if process.returncode == 0:
                 self._store(json.loads(said))
                 log.info("this machine is measured; jobs are told how long they will take")
             else:

@@ -8,6 +8,9 @@ written first. The child says any number of
 - `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,
 - `["saving", {}]`: it has heard that it is to stop, and writes a checkpoint,
 
+- `["device", {"fault"}]`: it has tried its own device, which doesn't compute, or does where `fault` is null. It says so
+  when it is warm, and in a job or between two when that changes,
+
 and at last one of `["done", {"result", "card"}]`, `["failed", {"code", "message"}]` and `["stopped", {}]`, after which
 it waits for the next assignment.
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.tables import Worker
 
 SIGN_SECONDS = 10.0
 LOST_SECONDS = 6 * SIGN_SECONDS
+log = logging.getLogger(__name__)
 
 
 class Entry:
@@ -32,20 +34,33 @@ class Entry:
         self._database, self._devices = database, list(devices)
         self._started = self._signed = time.time()
         self._calibration: dict[str, Any] | None = None
+        self._faults: dict[str, str] = {}
         with database.write() as session:
             session.add(self._row())
 
-    def sign(self) -> None:
-        """Say that the worker lives, every ten seconds at most, and remove the rows of those that no longer do."""
+    def sign(self, faults: Mapping[str, str]) -> None:
+        """Say that the worker lives, every ten seconds at most, and remove the rows of those that no longer do.
+
+        Args:
+            faults: of its devices that don't compute, and why, which is said at once where it has changed.
+        """
         now = time.time()
-        if now - self._signed < SIGN_SECONDS:
+        if now - self._signed < SIGN_SECONDS and faults == self._faults:
             return
-        self._signed = now
+        self._tell(faults)
+        self._signed, self._faults = now, dict(faults)
         with self._database.write() as session:
-            mine = update(Worker).where(Worker.id == self.id).values(seen_at=now).returning(Worker.id)
+            values = {"seen_at": now, "faults": self._faults}
+            mine = update(Worker).where(Worker.id == self.id).values(values).returning(Worker.id)
             if session.execute(mine).first() is None:  # it was silent for so long that another has removed it
                 session.add(self._row())
             session.execute(delete(Worker).where(Worker.seen_at < now - LOST_SECONDS))
+
+    def _tell(self, faults: Mapping[str, str]) -> None:
+        for device in faults.keys() - self._faults.keys():
+            log.error("%s is lost, and takes no job until it computes again: %s", device, faults[device])
+        for device in self._faults.keys() - faults.keys():
+            log.info("%s computes again", device)
 
     def calibrate(self, calibration: dict[str, Any]) -> None:
         """Say how fast this machine is, as it was measured."""
@@ -66,5 +81,6 @@ class Entry:
             version=version("deltabar"),
             devices=self._devices,
             calibration=self._calibration,
+            faults=self._faults,
             started_at=self._started,
         )

@@ -10,19 +10,21 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import core
 from service import logs
 from service.protocol import FINAL, Assignment, Message, receive, send
-from service.training.building import warm_up
 from service.training.cannot_train import CannotTrain
 from service.training.course import Wish, train
+from service.training.device import DeviceFailed, fault_of, warm_up, watched
 from service.training.memory_limit import limited
 from service.training.samples import Tables
 
 GATHER_SECONDS = 0.05
+LOOK_SECONDS = 10.0
+"""How often a child that waits for a job looks whether its GPU still computes."""
 log = logging.getLogger(__name__)
 
 
@@ -38,12 +40,25 @@ def main() -> None:
     assignments: SimpleQueue[dict[str, Any]] = SimpleQueue()
     wish, tables, outbox = Wish(), Tables(), Outbox(pipe)
     threading.Thread(target=_listen, args=(pipe, assignments, wish), daemon=True).start()
-    with core.threads(int(threads)):
+    # Where the pipe is broken, the worker is gone, and nobody is left to train for.
+    with core.threads(int(threads)), contextlib.suppress(BrokenPipeError):
         warm_up(device)
+        outbox.put(("device", {"fault": fault_of(device)}))
         while True:
-            for message in messages_of(assignments.get(), wish, tables):
+            for message in messages_of(_next(assignments, device, outbox), wish, tables):
                 outbox.put(message)
             _free_device_memory()
+
+
+def _next(assignments: SimpleQueue[dict[str, Any]], device: str, outbox: Outbox) -> dict[str, Any]:
+    """Wait for an assignment; meanwhile say so when the device no longer computes."""
+    while device != "cpu":
+        try:
+            return assignments.get(timeout=LOOK_SECONDS)
+        except Empty:
+            if fault := fault_of(device):
+                outbox.put(("device", {"fault": fault}))
+    return assignments.get()
 
 
 def _listen(pipe: Connection, assignments: SimpleQueue[dict[str, Any]], wish: Wish) -> None:
@@ -86,7 +101,7 @@ def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[M
     with logs.about(**given.get("about", {})):
         try:
             assignment = Assignment.model_validate(given)
-            with limited(assignment.memory_bytes):
+            with limited(assignment.memory_bytes), watched(assignment.spec, assignment.device):
                 for message in train(assignment, wish, tables):
                     yield message
                     if wish.stop and message[0] not in FINAL and not wish.keep:
@@ -94,6 +109,10 @@ def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[M
                         return
         except CannotTrain as error:
             yield "failed", {"code": error.code, "message": str(error)}
+        except DeviceFailed as error:
+            log.exception("the device is lost")
+            yield "device", {"fault": str(error)}
+            yield "failed", {"code": "device_failed", "message": str(error)}
         except OSError as error:
             log.exception("a file can't be read or written")
             yield "failed", {"code": "storage_failed", "message": f"a file can't be read or written: {error}"}
@@ -114,7 +133,7 @@ _LIMITS = {"memory_bytes": "memory", "device_memory_bytes": "a GPU's memory"}
 def _free_device_memory() -> None:
     # CuPy keeps what it has freed for the next allocation; the next job of this GPU may be another process's.
     if cupy := sys.modules.get("cupy"):
-        with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):  # "auto" may have found CuPy, and no GPU
+        with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):  # the device may be lost
             cupy.get_default_memory_pool().free_all_blocks()
 
 

@@ -14,6 +14,7 @@ class Base(DeclarativeBase):
 
     type_annotation_map = {  # noqa: RUF012 -- SQLAlchemy's own form
         dict[str, Any]: JSON,
+        dict[str, str]: JSON,
         list[dict[str, Any]]: JSON,
         list[str]: JSON,
         float: Double,
@@ -165,6 +166,7 @@ class Worker(Base):
     Attributes:
         devices: of each of its slots, one child a slot.
         calibration: how fast this machine multiplies matrices and takes steps, as the worker measured it.
+        faults: why a device can't be used, of those that can't.
     """
 
     __tablename__ = "workers"
@@ -175,6 +177,7 @@ class Worker(Base):
     version: Mapped[str]
     devices: Mapped[list[str]]
     calibration: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
+    faults: Mapped[dict[str, str]] = mapped_column(default=dict)
     started_at: Mapped[float] = mapped_column(default=time.time)
     seen_at: Mapped[float] = mapped_column(default=time.time)
 

@@ -77,7 +77,7 @@ class _Tables(Collector):
         metrics: list[Metric] = []
         try:
             with self._database.read() as session:
-                metrics += [*_of_jobs(session), _of_workers(session, self._lease_seconds)]
+                metrics += [*_of_jobs(session), *_of_workers(session, self._lease_seconds)]
                 metrics += _of_tallies(tallies.read(session))
         except (SQLAlchemyError, DatabaseTrouble) as error:
             log.error("the database can't be read for the metrics: %s", error)
@@ -100,9 +100,11 @@ def _of_jobs(session: Session) -> Iterator[Metric]:
     yield GaugeMetricFamily("deltabar_oldest_queued_job_age_seconds", about, age)
 
 
-def _of_workers(session: Session, lease_seconds: float) -> Metric:
-    alive = session.scalar(select(func.count()).where(Worker.seen_at > time.time() - lease_seconds)) or 0
-    return GaugeMetricFamily("deltabar_workers", "Workers that have shown signs of life within a lease.", alive)
+def _of_workers(session: Session, lease_seconds: float) -> Iterator[Metric]:
+    alive = session.scalars(select(Worker.faults).where(Worker.seen_at > time.time() - lease_seconds)).all()
+    yield GaugeMetricFamily("deltabar_workers", "Workers that have shown signs of life within a lease.", len(alive))
+    lost = sum(map(len, alive))
+    yield GaugeMetricFamily("deltabar_lost_devices", "Devices of these workers that don't compute any more.", lost)
 
 
 def _of_tallies(values: dict[tallies.Key, float]) -> Iterator[Metric]:

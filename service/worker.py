@@ -63,7 +63,7 @@ class Worker:
                 log.info("waiting for jobs in %s, on %s", settings.data_dir, ", ".join(self._devices))
                 try:
                     while not stop.wait(BESIDES_SECONDS):
-                        _tolerated(entry.sign, stop)
+                        _tolerated(lambda: entry.sign(children.look()), stop)
                         _tolerated(lambda: measuring.go_on(idle=not any(slot.has_worked() for slot in slots)), stop)
                 finally:
                     stop.set()
@@ -86,6 +86,7 @@ class _Slot(threading.Thread):
         super().__init__(name=f"slot on {device}")
         self._workplace, self._worker_id, self._device = workplace, worker_id, device
         self._children, self._stop_event = children, stop
+        self._others = set(slots_of(workplace.settings.devices, 1)) - {device}
         self._looked, self._worked, self._claimed, self._busy = 0.0, False, False, False
         self.start()
 
@@ -108,6 +109,9 @@ class _Slot(threading.Thread):
         now = time.monotonic()
         if not (watch.changed() or self._worked or now - self._looked >= EXPIRY_SECONDS):
             return False
+        if self._children.is_lost(self._device):  # jobs wait for another worker, or for the device's return
+            self._worked = False
+            return False
         self._looked = now
         self._worked = self._take_one(watch)
         return self._worked
@@ -115,7 +119,9 @@ class _Slot(threading.Thread):
     def _take_one(self, watch: Watch) -> bool:
         """Attempt the job that is next; return whether there was one."""
         settings, database = self._workplace.settings, self._workplace.database
-        lease = queue.claim(database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id)
+        lease = queue.claim(
+            database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id, not_on=self._others
+        )
         if lease is None:
             return False
         self._claimed = self._busy = True

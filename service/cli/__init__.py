@@ -50,6 +50,8 @@ fish: `deltabar --install-completion`.
 - `DELTABAR_LOG_FORMAT`: `text`, `json`, or `auto`: text on a terminal, JSON elsewhere
 - `DELTABAR_LEASE_SECONDS`, `DELTABAR_POLL_SECONDS`, `DELTABAR_MAX_ATTEMPTS`: how workers keep and repeat jobs
 
+`DELTABAR_CACHE_DIR`, a variable only, is the folder for compiled kernels, in place of the user's folder for caches.
+
 **Exit codes.** 0: done · 1: failed, and the message says why · 2: wrong arguments or settings, or what was given is
 refused · 3: the training failed, or its job was cancelled · 4: no service answers · 130: interrupted
 """

@@ -21,6 +21,8 @@ REFUSED = (400, 404, 413, 415, 422)
 """HTTP statuses that are about what was given."""
 OF_CLIENTS = {"DELTABAR_URL", "DELTABAR_API_KEY", "DELTABAR_API_KEY_FILE"}
 """No settings, but what the clients read."""
+OF_CORE = {"DELTABAR_CACHE_DIR"}
+"""Nor is this: `core` reads it, in a service or without one."""
 
 DataDir = Annotated[
     Path | None,
@@ -88,8 +90,8 @@ def read_settings(**chosen: object) -> Settings:
 
     given = {name: value for name, value in chosen.items() if value is not None}
     known = {f"DELTABAR_{name.upper()}" for name in Settings.model_fields}
-    named = [*os.environ, *(path.name.upper() for path in SECRETS.glob("deltabar_*"))]
-    unknown = sorted({name for name in named if name.startswith("DELTABAR_")} - OF_CLIENTS - known)
+    variables = {name for name in os.environ if name.startswith("DELTABAR_")} - OF_CLIENTS - OF_CORE
+    unknown = sorted((variables | {path.name.upper() for path in SECRETS.glob("deltabar_*")}) - known)
     if unknown:
         fail(f"{unknown[0]} is not a setting. Settings: {', '.join(sorted(known))}.", WRONG_ARGUMENTS)
     try:

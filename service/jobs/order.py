@@ -12,6 +12,7 @@ the one it takes, however many jobs are queued or have ended.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
@@ -19,8 +20,15 @@ from sqlalchemy import Select, func, or_, select
 from service.tables import ApiKey, Job
 
 
-def first_in_line(columns: Select[Any]) -> Select[Any]:
-    """Return `columns`, a selection from `Job`, for the next job to be claimed."""
+def first_in_line(columns: Select[Any], not_on: Collection[str] = ()) -> Select[Any]:
+    """Return `columns`, a selection from `Job`, for the next job to be claimed.
+
+    Args:
+        columns: what to select.
+        not_on: devices whose jobs, those that name one of them, are for others.
+    """
+    if not_on:
+        columns = columns.where(Job.spec["device"].as_string().not_in(not_on))
     at_its_limit = (
         select(Job.key_id)
         .join(ApiKey, ApiKey.id == Job.key_id)

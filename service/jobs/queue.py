@@ -19,7 +19,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
@@ -104,27 +104,33 @@ class News:
     at: float
 
 
-def claim(database: Database, *, lease_seconds: float, worker_id: str | None = None) -> Lease | None:
-    """Take the job that `order` says, after those whose worker fell silent have been put back; None when none waits."""
+def claim(
+    database: Database, *, lease_seconds: float, worker_id: str | None = None, not_on: Collection[str] = ()
+) -> Lease | None:
+    """Take the job that `order` says, after those whose worker fell silent have been put back; None when none waits.
+
+    Jobs that name a device `not_on` which to train are left to others.
+    """
     now = time.time()
     with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
-        waiting = (
-            session.scalars(look.limit(1)).first() for look in (first_in_line(select(Job.id)), _silent(Job.id, now))
-        )
+        looks = (first_in_line(select(Job.id), not_on), _silent(Job.id, now))
+        waiting = (session.scalars(look.limit(1)).first() for look in looks)
         if not any(waiting):
             return None
-    return _claim(database, now, lease_seconds, worker_id)
+    return _claim(database, now, lease_seconds, worker_id, not_on)
 
 
 @_insistent
-def _claim(database: Database, now: float, lease_seconds: float, worker_id: str | None) -> Lease | None:
+def _claim(
+    database: Database, now: float, lease_seconds: float, worker_id: str | None, not_on: Collection[str]
+) -> Lease | None:
     with database.write() as session:
         mine = select(Job).where(Job.state == "running", Job.worker_id == worker_id, Job.claimed_at == now)
         if job := session.scalars(mine).first():  # the answer to an earlier try was lost
             checkpoint = session.get(Checkpoint, job.checkpoint_id) if job.checkpoint_id else None
             return _lease(session, job, job.lease_token, job.attempts, checkpoint, now)
         _take_back_silent_jobs(session, now)
-        job = _next(session)
+        job = _next(session, not_on)
         if job is None:
             return None
         attempt, token = job.attempts + 1, job.lease_token + 1
@@ -298,9 +304,9 @@ def _rows(kind: str, news: list[News]) -> list[dict[str, Any]]:
     return [{"kind": kind, "data": told, "created_at": last.at, "epochs": pack(records)}]
 
 
-def _next(session: Session) -> Job | None:
+def _next(session: Session, not_on: Collection[str]) -> Job | None:
     """Return the first job in line, locked. Other workers don't wait for it: they take the one behind it."""
-    first = first_in_line(select(Job)).with_for_update(of=Job, skip_locked=True)
+    first = first_in_line(select(Job), not_on).with_for_update(of=Job, skip_locked=True)
     counted: set[str] = set()
     while (job := session.scalars(first).first()) and job.key_id and job.key_id not in counted:
         # The key's row is a turnstile: what others are claiming under the same limit is counted when they are through.

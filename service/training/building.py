@@ -1,8 +1,7 @@
-"""From a resolved spec to the objects of `core`: the device, the layers, what is measured, what counts how much."""
+"""From a resolved spec to the objects of `core`: what is measured, and what counts how much."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Literal
 
@@ -12,35 +11,9 @@ import core
 from service.datasets.encoding import Encoding
 from service.datasets.targets import LabelTarget, NumberTarget
 from service.jobs.schemas import Spec
-from service.training.cannot_train import CannotTrain
 from service.training.samples import Part
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
-
-
-def backend_for(spec: Spec, device: str) -> core.Backend:
-    """Return where to compute; `device` is the worker's for jobs that don't name one.
-
-    Raises:
-        CannotTrain: when the device that the job names can't be used.
-    """
-    given = spec.device == "auto" or (spec.device == "cuda" and device.startswith("cuda"))
-    wanted = device if given else spec.device
-    try:
-        return core.get_backend(wanted.replace("cpu", "numpy").replace("cuda", "cupy"), dtype=spec.dtype)
-    except core.BackendError as error:
-        if spec.device == "auto":
-            return core.get_backend("numpy", dtype=spec.dtype)
-        raise CannotTrain("device_unavailable", f"device {spec.device!r} can't be used: {error}") from error
-
-
-def warm_up(device: str) -> None:
-    """Make ready for the first job on `device`: Numba takes longer to import than a small job to train."""
-    backend = core.get_backend("numpy")
-    if device.startswith("cuda"):
-        with contextlib.suppress(core.BackendError):  # each job that needs it will say so
-            backend = core.get_backend(device.replace("cuda", "cupy"))
-    backend.for_training()
 
 
 def class_weight_of(spec: Spec, encoding: Encoding, y: np.ndarray) -> dict[int, float] | Literal["balanced"] | None:

@@ -15,10 +15,11 @@ from service.jobs.choices import LOSS, OPTIMIZER, SCHEDULE
 from service.jobs.layers import layers_of
 from service.jobs.schemas import Spec
 from service.protocol import Assignment, Message
-from service.training.building import backend_for, class_weight_of, measured, metrics_of
+from service.training.building import class_weight_of, measured, metrics_of
 from service.training.cannot_train import CannotTrain
 from service.training.card import card_of, history_of
 from service.training.certificate import certify
+from service.training.device import backend_for
 from service.training.folders import read_encoding, write_checkpoint, write_model
 from service.training.initial import encoding_from, take_weights
 from service.training.notes import Notes, checkpoint_in, first_notes, notes_in
@@ -47,6 +48,7 @@ def train(assignment: Assignment, wish: Wish, tables: Tables) -> Iterator[Messag
     Raises:
         CannotTrain: when there is no such device, nothing to learn from, a loss that isn't finite, or a start that
             doesn't fit.
+        DeviceFailed: when the worker's own device can't be used.
     """
     began = time.monotonic()
     memory.forget_peak()

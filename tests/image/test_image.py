@@ -19,6 +19,17 @@ from tests.service.conftest import PENGUINS
 from tests.service.processes import eventually
 
 ENDLESS = 1_000_000
+LARGEST = 600_000_000
+"""Bytes of all layers, unpacked, those of the base too: what `podman images` and `docker images` show."""
+IMPORTS = """
+import core, importlib, pkgutil, scipy.linalg.cython_blas, service
+for package in core, service:
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not module.name.startswith(("service.migrations", "core.estimators", "service.cli.__main__")):
+            importlib.import_module(module.name)
+            print(module.name)
+"""
+"""Of every module but those that Alembic runs, and those that are for scikit-learn's users, who have it."""
 
 
 def test_it_has_no_root_and_no_rights(container: Container):
@@ -57,6 +68,22 @@ def test_the_versions_are_those_of_the_constraints(container: Container):
 
 def test_it_counts_the_cores_that_it_may_use(container: Container):
     assert container.execute("python", "-c", "from core.threads import cores, quota; print(quota())").split() == ["1.5"]
+
+
+def test_it_is_no_larger_than_it_says(containers: Engine):
+    [image] = json.loads(containers("image", "inspect", containers.image))
+    assert image["Size"] <= LARGEST, f"{image['Size'] / 1e6:.0f} MB"
+
+
+def test_every_module_finds_what_it_imports(container: Container):
+    """What `docker/trim.sh` takes out of the packages is none of it."""
+    found = container.execute("python", "-W", "error", "-c", IMPORTS).split()
+    assert {"core.kernels.compiled", "service.app", "service.runner", "service.cli.jobs"} <= set(found)
+    assert "jobs" in container.execute("deltabar", "--help")
+    shown = container.execute("deltabar", "doctor", "--json")
+    assert json.loads(shown)["ok"], shown
+    traceback = "import rich.traceback as t; t.install(); exec(compile('1 / 0', 'page.html', 'exec'))"
+    assert "ZeroDivisionError" in container.execute("python", "-c", traceback, fails=True)
 
 
 def test_without_a_key_it_does_not_start(containers: Engine):

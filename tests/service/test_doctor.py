@@ -145,9 +145,10 @@ def test_a_gpu_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 @pytest.mark.usefixtures("two_gpus")
 def test_gpus_without_cupy(monkeypatch: pytest.MonkeyPatch):
     def none(_name: str) -> str:
-        raise doctor.PackageNotFoundError
+        raise devices.PackageNotFoundError
 
-    monkeypatch.setattr(doctor, "version", none)
+    monkeypatch.setattr(devices, "version", none)
+    assert devices.slots_of("auto", 1) == ["cpu"]
     found = doctor.cupy()
     assert found.state == "bad"
     assert "deltabar[cuda12]" in found.advice

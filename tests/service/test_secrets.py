@@ -49,11 +49,19 @@ def test_a_setting_may_be_a_file_and_the_environment_wins(tmp_path: Path, monkey
 def test_a_file_that_is_no_setting_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    (tmp_path / "deltabar_prot").write_text("1")
     monkeypatch.setattr(settings, "SECRETS", tmp_path)
-    with pytest.raises(options.typer.Exit):
-        options.read_settings()
-    assert "DELTABAR_PROT is not a setting" in capsys.readouterr().err
+    for name in ("deltabar_prot", "deltabar_cache_dir"):  # the latter is read as a variable only
+        (tmp_path / name).write_text("1")
+        with pytest.raises(options.typer.Exit):
+            options.read_settings()
+        assert f"{name.upper()} is not a setting" in capsys.readouterr().err
+        (tmp_path / name).unlink()
+
+
+def test_what_clients_and_core_read_is_no_setting_and_is_let_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in options.OF_CLIENTS | options.OF_CORE:
+        monkeypatch.setenv(name, str(tmp_path))
+    assert options.read_settings(port=9000).port == 9000
 
 
 def test_a_short_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

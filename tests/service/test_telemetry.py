@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from service.context import Context
 from service.jobs import actions, queue
@@ -121,6 +122,31 @@ def test_workers_count_while_they_show_signs_of_life(app: tuple[httpx.Client, Co
         session.add_all([Worker(id="worker_1", **about), Worker(id="worker_2", **about, seen_at=1.0)])
     assert value(samples(http), "workers") == 1
     assert http.get("/readyz").json()["checks"]["workers"] == "1 at work"
+
+
+def test_workers_whose_devices_are_lost_are_told_of_and_those_beside_the_service_make_it_unready(
+    app: tuple[httpx.Client, Context],
+):
+    http, context = app
+    about = {"pid": 1, "version": "0", "devices": ["cuda:0", "cuda:0", "cuda:1"]}
+    two, one = {"cuda:0": "error 214", "cuda:1": "error 100"}, {"cuda:1": "error 100"}
+
+    def told(**hosts: dict[str, str]) -> httpx.Response:
+        with context.database.write() as session:
+            session.execute(delete(Worker))
+            here = {"here": socket.gethostname(), "there": "elsewhere"}
+            session.add_all(Worker(id=name, host=here[name], faults=faults, **about) for name, faults in hosts.items())
+        return http.get("/readyz")
+
+    assert told(here=one).json()["checks"]["workers"] == "1 at work"
+    assert told(here={}, there=two).json()["checks"]["workers"] == "1 at work, and 1 whose devices can't be used"
+    assert value(samples(http), "lost_devices") == 2
+    answer = told(here=two, there={})
+    assert answer.status_code == 503
+    [error] = answer.json()["errors"]
+    assert error["field"] == "workers"
+    assert "cuda:0, cuda:1 can't be used" in error["message"]
+    assert "214" not in answer.text  # for the operator, not for anyone
 
 
 def test_requests_are_counted_by_route_and_never_by_path(app: tuple[httpx.Client, Context]):

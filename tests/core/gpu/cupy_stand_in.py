@@ -44,6 +44,8 @@ class MemoryPool:
         assert (size is None) != (fraction is None), "one of them"
         self.limit = size
 
+    def free_all_blocks(self, stream: object = None) -> None: ...
+
 
 class CupyStandIn:
     """The module itself. What isn't written out here is computed by NumPy's function of the same name.
