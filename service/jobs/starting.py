@@ -107,7 +107,7 @@ def check_that_none_starts_with(session: Session, ids: Sequence[str]) -> None:
             409,
             "start_of_another_job",
             f"{job.id}, which is {job.state}, starts with {job.init_from}. Wait for it to end, or cancel it "
-            f"(POST /v1/jobs/{job.id}/cancel), then try again.",
+            f"(POST {job.path}/{job.id}/cancel), then try again.",
         )
 
 
