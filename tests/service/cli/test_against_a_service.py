@@ -188,4 +188,4 @@ def test_a_job_shows_what_it_came_to_on_its_test_rows(client: Client, penguins_j
     split = {"by": "fraction", "test": 0.25}
     job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, split=split).wait(60)
     assert job.result is not None
-    assert f"accuracy {job.result.test_metrics['accuracy']:.4g}" in ok("jobs", "show", job.id).partition("test")[2]
+    assert f"accuracy {job.result.test_metrics['accuracy']:.4f}" in ok("jobs", "show", job.id).partition("test")[2]
