@@ -154,7 +154,7 @@ def test_a_training_starts_with_the_weights_of_a_model(model: Path, tmp_path: Pa
 def test_what_a_training_cannot_start_with_is_refused(model: Path, tmp_path: Path):
     begin = ["train", str(PENGUINS), "--target", "species", "--output", str(tmp_path / "model")]
     refused = invoke(*begin, "--from", str(model), "--set", "network.layers.0.units=5")
-    assert refused.exit_code == 2
+    assert refused.returncode == 2
     assert f"the model in {model} has other hidden layers" in refused.stderr
     assert_one_message(invoke(*begin, "--from", str(tmp_path)), 2, "is no model")
     assert_one_message(invoke(*begin, "--set", "init_from=model_1"), 2, "--from FOLDER")
