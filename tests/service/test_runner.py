@@ -173,14 +173,14 @@ def test_dropout_is_trained_with_and_not_predicted_with(assign: Make):
 
 def test_a_training_stops_early_and_the_model_has_the_weights_of_its_best_epoch(assign: Make):
     stopping = {"monitor": "validation_loss", "patience": 4}
-    assignment = assign(early_stopping=stopping, epochs=1000, optimizer={"learning_rate": 0.02})
+    assignment = assign(early_stopping=stopping, epochs=1000, optimizer={"name": "adam", "learning_rate": 0.02})
     log, metrics, done = told(assignment)
     losses = [row["validation_loss"] for row in metrics]
     best = losses.index(min(losses)) + 1
     assert len(metrics) == best + 4 < 1000
     assert log[-1] == f"stopped early, after epoch {best + 4} of 1000: validation_loss was best in epoch {best}"
     assert (done["result"]["epoch"], done["result"]["validation_loss"]) == (best, min(losses))
-    until_then = assign(epochs=best, optimizer={"learning_rate": 0.02})
+    until_then = assign(epochs=best, optimizer={"name": "adam", "learning_rate": 0.02})
     assert weights_of_trained(until_then) == weights_of(assignment)
 
 
