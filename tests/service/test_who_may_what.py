@@ -149,7 +149,7 @@ NOBODYS = {
     "job_id": "job_" + "0" * 32,
     "model_id": "model_" + "0" * 32,
     "checkpoint_id": "ckpt_" + "0" * 32,
-    "prediction_id": "job_" + "0" * 32,
+    "prediction_id": "job_" + "1" * 32,
 }
 
 
