@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from service import runner, tables
 from service.datasets.encoding import Encoding
 from service.datasets.readers import read_table
 from service.datasets.summary import summarize
+from service.jobs.auto_optimizer import AutoOptimizer
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.models.predictor import ENCODING, WEIGHTS, load
@@ -225,7 +227,8 @@ def test_what_is_asked_for_is_what_core_is_told(assign: Make, job: dict[str, Any
     train_rows, _ = core.split(len(table), 0.2, seed=0, labels=table["species"].to_numpy())
     layers = [core.Dense(64, "relu"), core.Dense(32, "relu"), core.Dense(3, "softmax")]
     network = core.Network(encoding.n_inputs, layers, seed=0)
-    plain: dict[str, Any] = {"loss": "softmax_cross_entropy"}
+    steps = 4 * math.ceil(len(train_rows) / 32)
+    plain: dict[str, Any] = {"loss": "softmax_cross_entropy", "optimizer": AutoOptimizer().settled(steps)}
     objects = {
         "optimizer": core.Lion(weight_decay=0.1),
         "schedule": core.Warmup(duration=2, then=core.CosineDecay()),
