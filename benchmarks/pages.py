@@ -52,7 +52,7 @@ def fill(database: Database, like: str) -> None:
                 numbers = {name: each for name, each in data.items() if not isinstance(each, str)}
                 events.append(event | {"epochs": pack([numbers]), "created_at": time.time()})
         with database.write() as session:
-            session.execute(insert(tables.Job), jobs)
+            session.execute(insert(tables.Training), jobs)
             session.execute(insert(tables.Event), events)
 
 

@@ -94,9 +94,9 @@ def scores(path: Path, target: str) -> Iterator[tuple[float, float]]:
     for seed in range(SEEDS):
         request = JobRequest(dataset_id=DATASET_ID, target=target, seed=seed, device="cpu")
         spec = resolve(request, dataset, None, Settings())
-        draft = path.with_suffix(f".{seed}")
+        draft, checkpoints = path.with_suffix(f".{seed}"), path.with_suffix(f".{seed}-checkpoints")
         job = Assignment(
-            table=ready, format="csv", columns=read.columns, spec=spec, draft=draft, checkpoints=draft / "checkpoints"
+            table=ready, format="csv", columns=read.columns, spec=spec, draft=draft, checkpoints=checkpoints
         )
         *_, (_, done) = train(job, Wish(), Tables())
         yield done["result"]["metrics"][_metric(spec)], by_scikit_learn(spec, table)

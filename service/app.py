@@ -22,6 +22,7 @@ from service.jobs import idempotency
 from service.jobs.routes import router as jobs
 from service.models.inference_routes import router as inference
 from service.models.routes import router as models
+from service.predictions.routes import router as predictions
 from service.request_log import RequestLog
 from service.settings import Settings
 from service.storage import Storage
@@ -70,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Hosts, allowed=settings.hosts)
     app.add_middleware(RequestLog, telemetry=telemetry)
     problem_handlers.install(app)
-    for router in (datasets, jobs, models, traces, inference, health.router, signing_in, pages):
+    for router in (datasets, jobs, models, predictions, traces, inference, health.router, signing_in, pages):
         app.include_router(router)
     app.mount(f"{assets.PREFIX}/{assets.version()}", assets.Assets())
     return app

@@ -19,7 +19,7 @@ from service.jobs import files, queue
 from service.jobs.best import Best, best_before
 from service.jobs.queue import Lease, News
 from service.jobs.states import Stale
-from service.protocol import FINAL, Assignment, Message
+from service.protocol import FINAL, Assignment, Message, PredictionAssignment, Work
 from service.settings import Settings
 from service.storage import Storage
 
@@ -101,14 +101,24 @@ class Attempt:
         files.discard(self._storage, self._lease.folder)
         self._storage.delete(files.checkpoints(self._lease.job_id, self._lease.token))
 
-    def _assignment(self) -> Assignment:
+    def _assignment(self) -> Work:
         lease, storage = self._lease, self._storage
+        common = {
+            "table": storage.path(table_key(lease.dataset.id)),
+            "spec": lease.spec,
+            "draft": files.draft(storage, lease.folder),
+            "memory_bytes": self._settings.job_memory_bytes,
+            "device_memory_bytes": self._settings.device_memory_bytes,
+            "about": dict(logs.fields()),
+        }
+        if lease.kind == "prediction":
+            assert lease.init_from is not None, "a prediction has a model"
+            return PredictionAssignment.model_validate({**common, "model": storage.path(lease.init_from)})
         return Assignment.model_validate(
             {
-                "table": storage.path(table_key(lease.dataset.id)),
+                **common,
                 "format": lease.dataset.format,
                 "columns": lease.dataset.columns,
-                "spec": lease.spec,
                 "data": {
                     part: {"dataset_id": dataset.id, "sha256": dataset.sha256}
                     for part, dataset in {"train": lease.dataset, **lease.held_out}.items()
@@ -117,16 +127,12 @@ class Attempt:
                     part: {"table": storage.path(table_key(dataset.id)), "format": dataset.format}
                     for part, dataset in lease.held_out.items()
                 },
-                "draft": files.draft(storage, lease.folder),
                 "checkpoints": storage.path(files.checkpoints(lease.job_id, lease.token)),
                 "checkpoint_seconds": self._settings.checkpoint_seconds,
                 "resume": storage.path(lease.checkpoint.folder) if lease.checkpoint else None,
                 "init_from": storage.path(lease.init_from) if lease.init_from else None,
                 "start": lease.start,
                 "device": self._child.device,
-                "memory_bytes": self._settings.job_memory_bytes,
-                "device_memory_bytes": self._settings.device_memory_bytes,
-                "about": dict(logs.fields()),
             }
         )
 
@@ -195,7 +201,7 @@ class Attempt:
             self._storage.delete(old)
 
     def _apply(self, ending: Message) -> bool:
-        """Bring the job to the state that `ending` leads to; return whether a model is published."""
+        """Bring the job to the state that `ending` leads to; return whether something is published."""
         kind, data = ending
         if kind in ("pause", "leave"):
             kind, data = self._halt() or ending
@@ -203,7 +209,10 @@ class Attempt:
         match kind:
             case "done":
                 self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
-                queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
+                if lease.kind == "prediction":
+                    queue.succeed_without_model(database, lease, self._news, result=data["result"])
+                else:
+                    queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
             case "failed" if data["code"] in NOT_ITS_FAULT:
                 queue.put_back(database, lease, data["code"], data["message"], self._news)
             case "failed" if data["code"] == OUT_OF_MEMORY:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from multiprocessing import Pipe
 
 from core.threads import environment
-from service.protocol import FINAL, Assignment, Message, receive, send
+from service.protocol import FINAL, Message, Work, receive, send
 
 END_SECONDS = 0.1
 EXIT_SECONDS = 1.0
@@ -72,10 +72,10 @@ class Child:
         """Whether it can take a job. One that failed at its last may be in a bad state: no memory, perhaps."""
         return not (self._busy or self._failed or self.fault) and self._process.poll() is None
 
-    def start(self, assignment: Assignment) -> None:
-        """Let the child train; what comes of it is for `receive`."""
+    def start(self, assignment: Work) -> None:
+        """Let the child begin; what comes of it is for `receive`."""
         self._busy = True
-        self._send(("train", assignment.model_dump(mode="json")))
+        self._send(("begin", assignment.model_dump(mode="json")))
 
     def ask_to_stop(self, *, keep: bool) -> None:
         """Ask the child to end its job, after a checkpoint if it is to `keep` one; raises `ChildDied`."""

@@ -1,4 +1,4 @@
-"""The child process of a worker: takes an assignment from its pipe, trains, and says what happens."""
+"""The child process of a worker: takes an assignment from its pipe, trains or predicts, and says what happens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import Any
 
 import core
 from service import logs
-from service.protocol import FINAL, Assignment, Message, receive, send
+from service.predictions.batches import predict
+from service.protocol import ASSIGNMENT, FINAL, Assignment, Message, PredictionAssignment, receive, send
 from service.training.cannot_train import CannotTrain
 from service.training.course import Wish, train
 from service.training.device import DeviceFailed, fault_of, warm_up, watched
@@ -65,7 +66,7 @@ def _listen(pipe: Connection, assignments: SimpleQueue[dict[str, Any]], wish: Wi
     try:
         while True:
             for kind, data in receive(pipe):
-                if kind == "train":
+                if kind == "begin":
                     wish.stop = wish.keep = False
                     assignments.put(data)
                 else:
@@ -97,12 +98,12 @@ class Outbox:
 
 
 def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[Message]:
-    """Train what is `given`, an assignment as JSON; yield what happens up to a final message, whatever goes wrong."""
+    """Do what is `given`, an assignment as JSON; yield what happens up to a final message, whatever goes wrong."""
     with logs.about(**given.get("about", {})):
         try:
-            assignment = Assignment.model_validate(given)
-            with limited(assignment.memory_bytes), watched(assignment.spec, assignment.device):
-                for message in train(assignment, wish, tables):
+            assignment = ASSIGNMENT.validate_python(given)
+            with limited(assignment.memory_bytes):
+                for message in _begun(assignment, wish, tables):
                     yield message
                     if wish.stop and message[0] not in FINAL and not wish.keep:
                         yield "stopped", {}
@@ -122,9 +123,17 @@ def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[M
             message = f"the job needs more memory than {limit} ({error}); try fewer units, or a smaller batch_size"
             yield "failed", {"code": "out_of_memory", "message": message}
         except Exception as error:
-            log.exception("unexpected error in training")
-            message = f"the training failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
+            log.exception("unexpected error in a job")
+            message = f"the job failed unexpectedly ({type(error).__name__}: {error}); the worker's log says more"
             yield "failed", {"code": "internal_error", "message": message}
+
+
+def _begun(assignment: Assignment | PredictionAssignment, wish: Wish, tables: Tables) -> Iterator[Message]:
+    if isinstance(assignment, PredictionAssignment):
+        yield from predict(assignment, wish)
+    else:
+        with watched(assignment.spec, assignment.device):
+            yield from train(assignment, wish, tables)
 
 
 _LIMITS = {"memory_bytes": "memory", "device_memory_bytes": "a GPU's memory"}

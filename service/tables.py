@@ -1,9 +1,9 @@
-"""The tables. A `jobs` row is the resource that users see and the queue's entry at once."""
+"""The tables. A `jobs` row is what users see, a training or a prediction, and the queue's entry at once."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import JSON, BigInteger, Double, Index, UniqueConstraint, desc
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -59,12 +59,14 @@ class Dataset(Owned, Base):
 
 
 class Job(Owned, Base):
-    """A training job.
+    """What a worker does, in a queue that is one for all kinds: a `Training` or a `Prediction`.
 
     `lease_token` is the fencing token: it grows by one at each claim, and every write of a worker names the token that
-    it was given, so that a worker which lost its lease changes no row.
+    it was given, so that a worker which lost its lease changes no row. The ids of both kinds begin alike, as the queue
+    sorts by them.
 
     Attributes:
+        kind: "training" or "prediction".
         key_id: the API key that posted it, whose limit of running jobs counts it.
         requested: what its user wants of the running job: "pause", "cancel" or nothing.
         priority: higher ones are claimed first, and among equals the older.
@@ -73,7 +75,7 @@ class Job(Owned, Base):
         claimed_at: when the present attempt began.
         worker_id: who has it, or had it last.
         checkpoint_id: what the next attempt goes on from.
-        init_from: the model or checkpoint whose weights it starts with.
+        init_from: the model or checkpoint whose weights it starts with; of a prediction, the model that predicts.
         estimate: what it was thought to take when it was posted.
     """
 
@@ -84,8 +86,12 @@ class Job(Owned, Base):
         Index("ix_jobs_dataset_id", "dataset_id"),
         Index("ix_jobs_init_from", "init_from"),
     )
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_abstract": True}  # noqa: RUF012 -- SQLAlchemy's own form
+    path: ClassVar[str]
+    """Below which the API has jobs of this kind."""
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
     key_id: Mapped[str | None] = mapped_column(default=None)
     dataset_id: Mapped[str]
     state: Mapped[str] = mapped_column(default="queued")
@@ -112,6 +118,20 @@ class Job(Owned, Base):
     created_at: Mapped[float] = mapped_column(default=time.time)
     started_at: Mapped[float | None] = mapped_column(default=None)
     finished_at: Mapped[float | None] = mapped_column(default=None)
+
+
+class Training(Job):
+    """A job that makes a model of a data set; its `spec` is a `service.jobs.schemas.Spec`."""
+
+    __mapper_args__ = {"polymorphic_identity": "training"}  # noqa: RUF012 -- SQLAlchemy's own form
+    path = "/v1/jobs"
+
+
+class Prediction(Job):
+    """A job that gives a model all rows of a data set, `steps_done` of them so far, and writes what it answers."""
+
+    __mapper_args__ = {"polymorphic_identity": "prediction"}  # noqa: RUF012 -- SQLAlchemy's own form
+    path = "/v1/predictions"
 
 
 class Event(Base):

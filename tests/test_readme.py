@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
+import polars as pl
 import pytest
 
 import core
@@ -21,7 +22,7 @@ from tests.service.processes import Serving, serving
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 OVER_HTTP, ELSEWHERE, LIBRARY, RESUMING, FROM_SCIKIT_LEARN, CHECK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-CURL, TAKE, INFER, *_ = (
+CURL, TAKE, WHOLE, INFER, *_ = (
     re.sub(r" +# .*", "", block) for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL) if "curl" in block
 )
 
@@ -87,17 +88,21 @@ def test_the_way_over_http(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ids: dict[str, str] = {}
-    answer = b""
 
     def run(line: str) -> bytes:
         quiet = line.replace("curl ", "curl --silent --show-error --fail ", 1)
         command = here(re.sub(r"(ds|job|model)_…", lambda kind: ids[kind[1]], quiet), service.url)
         return subprocess.run(command, shell=True, check=True, capture_output=True).stdout
 
-    for line in CURL.replace("\\\n", "").strip().splitlines():
-        answer = run(line)
-        found = re.findall(r'"(?:model_)?id":"((ds|job|model)_\w+)"', answer.decode(errors="replace"))
-        ids.update({kind: whole for whole, kind in found})
+    def run_all(block: str) -> bytes:
+        answer = b""
+        for line in block.replace("\\\n", "").strip().splitlines():
+            answer = run(line)
+            found = re.findall(r'"(?:model_)?id":"((ds|job|model)_\w+)"', answer.decode(errors="replace"))
+            ids.update({kind: whole for whole, kind in found})
+        return answer
+
+    answer = run_all(CURL)
     assert json.loads(answer)["data"][0]["label"] == "Gentoo"
     assert (tmp_path / "weights.safetensors").stat().st_size > 10_000
     assert (tmp_path / "loss-curve.png").read_bytes().startswith(b"\x89PNG")
@@ -108,6 +113,8 @@ def test_the_way_over_http(
     run(TAKE)
     exec(ELSEWHERE, {})
     assert "Gentoo" in capsys.readouterr().out
+    run_all(WHOLE)
+    assert pl.read_parquet("predictions.parquet").height == 344
     assert json.loads(run(INFER))["outputs"][0]["data"] == ["Gentoo"]
 
 

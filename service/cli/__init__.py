@@ -13,7 +13,7 @@ import typer
 
 COMMANDS = (
     *("train", "predict", "inspect", "export"),
-    *("datasets", "jobs", "models"),
+    *("datasets", "jobs", "models", "predictions"),
     *("serve", "worker", "keys", "doctor", "demo", "version"),
 )
 """The modules of this package that have commands, in the order of the help; each has them in a Typer app, `app`."""
@@ -23,8 +23,8 @@ EPILOG = """
 `deltabar serve`, and from another shell `deltabar jobs submit data.csv --target y --watch`. Completion in bash, zsh and
 fish: `deltabar --install-completion`.
 
-**Environment of clients.** `datasets`, `jobs` and `models` speak to the service at `DELTABAR_URL`, with the API key in
-`DELTABAR_API_KEY`, or in the file that `DELTABAR_API_KEY_FILE` names.
+**Environment of clients.** `datasets`, `jobs`, `models` and `predictions` speak to the service at `DELTABAR_URL`, with
+the API key in `DELTABAR_API_KEY`, or in the file that `DELTABAR_API_KEY_FILE` names.
 
 **Settings.** Every setting is a variable; an option wins over it.
 
@@ -53,7 +53,7 @@ fish: `deltabar --install-completion`.
 `DELTABAR_CACHE_DIR`, a variable only, is the folder for compiled kernels, in place of the user's folder for caches.
 
 **Exit codes.** 0: done · 1: failed, and the message says why · 2: wrong arguments or settings, or what was given is
-refused · 3: the training failed, or its job was cancelled · 4: no service answers · 130: interrupted
+refused · 3: the training failed, or the job was cancelled · 4: no service answers · 130: interrupted
 """
 
 app = typer.Typer(

@@ -256,6 +256,8 @@ def _show(job: LiveJob[Any]) -> None:
         told["error"] = f"{job.error.code}: {job.error.message}"
     if result:
         told["validation"] = f"loss {number(result.validation_loss)}, {measures(result.metrics)}"
+        if result.n_test:
+            told["test"] = f"loss {number(result.test_loss)}, {measures(result.test_metrics)}"
         told["took"] = f"{result.seconds:.2f} s on {result.device}"
         told["model"] = job.model_id
     typer.echo(pairs(told))

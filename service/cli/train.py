@@ -26,6 +26,9 @@ def train(
     data: Annotated[Path, typer.Argument(help="The table: CSV, JSON, Parquet, NPY or NPZ.")],
     target: Annotated[str | None, typer.Option(help="Name of the column to predict.", metavar="COLUMN")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the model.", metavar="FOLDER")] = Path("model"),
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Folder of a model whose weights to start with.", metavar="FOLDER")
+    ] = None,
     sets: Set = None,
     spec: Spec = None,
     kinds: Kinds = None,
@@ -37,20 +40,22 @@ def train(
 
     It is what a job of the service does, with the same defaults and checks, in this process. The folder has the weights
     (`weights.safetensors`), the encoding of the columns (`encoding.json`), a card that tells of the training
-    (`card.json`) and the loss curve (`loss-curve.csv`); it is there whole or not at all, also after Ctrl-C.
+    (`card.json`) and the loss curve (`loss-curve.csv`); it is there whole or not at all, also after Ctrl-C. With --from
+    it takes the weights and the encoding of another model, whose target, hidden layers and outputs must be the same.
 
     Example: `deltabar train data.csv --target y --set epochs=50 --set optimizer.learning_rate=0.01`
     """
     given = document(target, spec, sets)
     settings = read_settings()
     with local():
-        _train(data, given, output, read_options(read), kinds or [], settings, force=force, as_json=as_json)
+        _train(data, given, output, start, read_options(read), kinds or [], settings, force=force, as_json=as_json)
 
 
 def _train(
     data: Path,
     given: dict[str, Any],
     output: Path,
+    start: Path | None,
     read: dict[str, Any],
     kinds: list[str],
     settings: Settings,
@@ -62,16 +67,18 @@ def _train(
 
     from rich.console import Console
 
+    from service.local.model import LocalModel
     from service.local.training import prepare, reading_of
     from service.local.writing import check_free, new
     from service.terminal.interrupting import stops_on_signals
 
     check_free(output, force)
+    model = LocalModel(start) if start else None
     reading = reading_of(read, kinds)
     console = Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True)
     with stops_on_signals() as stop, TemporaryDirectory(prefix="deltabar-") as scratch:
         with console.status("reading the table") if console.is_terminal else _nothing():
-            training = prepare(data, reading, given, settings, Path(scratch))
+            training = prepare(data, reading, given, settings, Path(scratch), model)
         _introduce(training, console)
         with new(output, force) as draft:
             card, curve = _follow(training, draft, settings, console, stop)
@@ -132,4 +139,8 @@ def _conclude(card: dict[str, Any], curve: dict[str, list[Any]], output: Path, c
     if result["n_validation"]:
         told = ", ".join(f"{name} {number(value)}" for name, value in measured.items())
         console.print(f"On the {result['n_validation']} held-out rows: {told}.")
+    if result["n_test"]:
+        measured = {"loss": result["test_loss"], **result["test_metrics"]}
+        told = ", ".join(f"{name} {number(value)}" for name, value in measured.items())
+        console.print(f"On the {result['n_test']} test rows: {told}.")
     console.print(f"The model is in {output}; deltabar predict {output} ROWS predicts with it.")

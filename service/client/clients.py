@@ -14,6 +14,7 @@ from service.client.errors import DeltabarError
 from service.client.jobs import Jobs
 from service.client.methods import Resource, T, method
 from service.client.models import Models
+from service.client.predictions import Predictions
 from service.client.steps import Ask, Steps
 from service.client.transport import Awaiting, Blocking
 
@@ -28,6 +29,7 @@ class _Methods(Resource[T]):
         self.datasets: Datasets[T] = Datasets(transport)
         self.jobs: Jobs[T] = Jobs(transport)
         self.models: Models[T] = Models(transport)
+        self.predictions: Predictions[T] = Predictions(transport)
 
     @method
     def ready(self) -> Steps[bool]:

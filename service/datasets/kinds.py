@@ -109,17 +109,12 @@ def in_use(
 
 def is_of(kind: str, column: pl.Series) -> bool:
     """Return whether a column, as it was read, can be taken for one of this kind."""
-    dtype = column.dtype
     if column.null_count() == len(column):  # nobody knows what it would have been
         return True
-    match kind:
-        case "numeric":
-            return dtype.is_numeric()
-        case "boolean":
-            return dtype == pl.Boolean
-        case "date":
-            return dtype.is_temporal()
-        case "text":
-            return dtype == pl.String
-        case _:
-            return not dtype.is_temporal()
+    return holds(kind, values_of(column.dtype))
+
+
+def holds(kind: str, values: Values) -> bool:
+    """Return whether a column with such cells can be taken for one of this kind."""
+    only: dict[str, Values] = {"numeric": "number", "boolean": "boolean", "date": "date", "text": "text"}
+    return values == only[kind] if kind in only else values != "date"

@@ -118,6 +118,13 @@ def read_table(folder: Path, columns: Sequence[str] | None = None) -> pl.DataFra
     return pl.concat(list(_parts(folder, schema, range(parts))))
 
 
+def read_batches(folder: Path, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    """Yield some columns of the table in `folder`, up to so many rows at a time, in order; of one part in memory."""
+    schema, parts = _described(folder)
+    for part in _parts(folder, {name: schema[name] for name in columns}, range(parts)):
+        yield from part.iter_slices(rows)
+
+
 def read_head(folder: Path, rows: int) -> pl.DataFrame:
     """Return the first rows of the table in `folder`."""
     schema, parts = _described(folder)

@@ -98,15 +98,15 @@ def delete_dataset(context: Context, dataset_id: str) -> None:
         row = _row(session, dataset_id, for_update=True)  # whoever posts a job locks it too
         split = tables.Job.spec["split"]
         named = [split[part].as_string() == dataset_id for part in ("validation", "test")]
-        using = select(tables.Job.id).where(
+        using = select(tables.Job).where(
             tables.Job.state.in_(("queued", "running", "paused")), or_(tables.Job.dataset_id == dataset_id, *named)
         )
         if jobs := session.scalars(using.order_by(tables.Job.id).limit(3)).all():
             raise Problem(
                 409,
                 "dataset_in_use",
-                f"The data set {dataset_id} is used by {', '.join(jobs)}. Wait for its jobs to end, or cancel them "
-                f"(POST /v1/jobs/{jobs[0]}/cancel), then delete it.",
+                f"The data set {dataset_id} is used by {', '.join(job.id for job in jobs)}. Wait for its jobs to end, "
+                f"or cancel them (POST {jobs[0].path}/{jobs[0].id}/cancel), then delete it.",
             )
         session.delete(row)
     context.storage.delete(folder_key(dataset_id))

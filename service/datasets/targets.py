@@ -44,6 +44,21 @@ class LabelTarget(BaseModel):
             outputs = np.concatenate((1 - outputs, outputs), axis=1)
         return [self._prediction(row) for row in outputs.tolist()]
 
+    def table_of(self, outputs: np.ndarray) -> pl.DataFrame:
+        """Return the same as a table: the column to predict, and `probability_…` of each class."""
+        outputs = outputs.astype(np.float64)
+        known = np.where(np.isfinite(outputs).all(axis=1, keepdims=True), 1.0, np.nan)
+        if self.margin:
+            shares, index = np.full((len(outputs), len(self.classes)), np.nan), outputs[:, 0] > 0
+        else:
+            shares = np.concatenate((1 - outputs, outputs), axis=1) if outputs.shape[1] == 1 else outputs
+            index = np.argmax(shares, axis=1)
+            shares = shares * known
+        places = pl.Series(index * known[:, 0], nan_to_null=True).cast(pl.Int64)
+        label = pl.Series(self.name, self.classes, pl.String).gather(places)
+        each = zip(self.classes, shares.T, strict=True)
+        return pl.DataFrame([label, *(pl.Series(f"probability_{c}", share, nan_to_null=True) for c, share in each)])
+
     def _prediction(self, probabilities: list[float]) -> dict[str, Any]:
         if not np.isfinite(probabilities).all():
             return {"label": None, "probabilities": dict.fromkeys(self.classes)}
@@ -78,8 +93,16 @@ class NumberTarget(BaseModel):
 
     def decode(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """Return the number predicted, for each row of `outputs`."""
-        numbers = outputs[:, 0].astype(np.float64) * self.standard_deviation + self.mean
+        numbers = self._numbers(outputs)
         return [{"value": number if np.isfinite(number) else None} for number in numbers.tolist()]
+
+    def table_of(self, outputs: np.ndarray) -> pl.DataFrame:
+        """Return the same as a table, of one column."""
+        numbers = self._numbers(outputs)
+        return pl.DataFrame([pl.Series(self.name, np.where(np.isfinite(numbers), numbers, np.nan), nan_to_null=True)])
+
+    def _numbers(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs[:, 0].astype(np.float64) * self.standard_deviation + self.mean
 
 
 def label_target(column: Column, *, margin: bool = False) -> LabelTarget:

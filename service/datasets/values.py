@@ -27,13 +27,13 @@ _EXACT = 2.0**53  # up to here every whole number is a float64
 
 
 def texts(table: pl.DataFrame) -> pl.DataFrame:
-    """Return String columns without blanks around their values, and null for the spellings of a missing value.
+    """Return the table, its texts without blanks around them, and null for the spellings of a missing value.
 
     >>> texts(pl.DataFrame({"sex": [" male", "NA", None]}))["sex"].to_list()
     ['male', None, None]
     """
-    bare = pl.all().str.strip_chars()
-    return table.select(pl.when(~bare.is_in(MISSING)).then(bare))
+    bare = pl.col(pl.String).str.strip_chars()
+    return table.with_columns(pl.when(~bare.is_in(MISSING)).then(bare))
 
 
 def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str] = ()) -> pl.DataFrame:

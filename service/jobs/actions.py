@@ -9,9 +9,9 @@ first, and the worker finds what it has become, or the worker does, and the acti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -83,9 +83,29 @@ _DONE: Mapping[Action, str] = {
 }
 
 
-def allowed(situation: Situation) -> list[Action]:
+@dataclass(frozen=True)
+class Resource:
+    """The jobs of a kind, as the API has them.
+
+    Attributes:
+        table: of their rows.
+        name: of one.
+        actions: what can be done with one.
+    """
+
+    table: type[tables.Job]
+    name: str
+    actions: Collection[Action]
+
+
+TRAININGS = Resource(tables.Training, "job", get_args(Action))
+PREDICTIONS = Resource(tables.Prediction, "prediction", ("cancel", "retry", "delete"))
+"""One that is stopped begins anew, so there is nothing to pause."""
+
+
+def allowed(situation: Situation, of: Resource = TRAININGS) -> list[Action]:
     """Return the actions that change something of a job in this situation."""
-    return [action for action, steps in ACTIONS.items() if steps.get(situation)]
+    return [action for action, steps in ACTIONS.items() if steps.get(situation) and action in of.actions]
 
 
 def situation_of(job: tables.Job | Job) -> Situation:
@@ -111,20 +131,20 @@ def resume(context: Context, job_id: str) -> None:
         _apply(session, job_id, "resume")
 
 
-def cancel(context: Context, job_id: str) -> None:
+def cancel(context: Context, job_id: str, of: Resource = TRAININGS) -> None:
     """End a job that hasn't ended: at once where it doesn't run, else by way of its worker."""
     with context.database.write() as session:
-        _apply(session, job_id, "cancel")
+        _apply(session, job_id, "cancel", of)
 
 
-def retry(context: Context, job_id: str, *, from_start: bool) -> None:
+def retry(context: Context, job_id: str, of: Resource = TRAININGS, *, from_start: bool) -> None:
     """Queue a failed or cancelled job again, with all its attempts and its whole deadline before it.
 
     It goes on from its last checkpoint; `from_start` drops all that it has. Raises `Problem` (409) also where what it
     needs is no longer there.
     """
     with context.database.write() as session:
-        job, step = _allowed(session, job_id, "retry")
+        job, step = _allowed(session, job_id, "retry", of)
         if not isinstance(step, Move):
             return
         dropped = _drop_checkpoints(session, job) if from_start else []
@@ -150,10 +170,10 @@ def retry(context: Context, job_id: str, *, from_start: bool) -> None:
         context.storage.delete(folder)
 
 
-def delete_job(context: Context, job_id: str) -> None:
-    """Delete an ended job with its events, its checkpoints, its model and all their files."""
+def delete_job(context: Context, job_id: str, of: Resource = TRAININGS) -> None:
+    """Delete an ended job with its events, its checkpoints, its model or predictions, and all their files."""
     with context.database.write() as session:
-        job, _ = _allowed(session, job_id, "delete")
+        job, _ = _allowed(session, job_id, "delete", of)
         models = select(tables.Model).where(tables.Model.job_id == job_id)
         for model in session.scalars(models.with_for_update()).all():
             check_that_none_starts_with(session, [model.id])
@@ -167,37 +187,43 @@ def delete_job(context: Context, job_id: str) -> None:
         context.storage.delete(folder)
 
 
-def _apply(session: Session, job_id: str, action: Action) -> None:
-    job, step = _allowed(session, job_id, action)
+def _apply(session: Session, job_id: str, action: Action, of: Resource = TRAININGS) -> None:
+    job, step = _allowed(session, job_id, action, of)
     if isinstance(step, Move):
         move(session, job_id, step.to, token=job.lease_token, event={})
     elif isinstance(step, Ask):
         job.requested = step.wish
 
 
-def _allowed(session: Session, job_id: str, action: Action) -> tuple[tables.Job, Step]:
+def _allowed(session: Session, job_id: str, action: Action, of: Resource) -> tuple[tables.Job, Step]:
     """Return the job, which stays as it is until the session ends, and what the action does to it; 404, or 409."""
-    job = session.get(tables.Job, job_id, with_for_update=True)
+    job = session.get(of.table, job_id, with_for_update=True)
     if job is None:
-        raise not_found("job", job_id)
+        raise not_found(of.name, job_id)
     situation = situation_of(job)
     if situation in ACTIONS[action]:
         return job, ACTIONS[action][situation]
-    others = allowed(situation)
-    path, refusal = f"/v1/jobs/{job_id}", f"can't be {_DONE[action]}"
+    others = allowed(situation, of)
+    path, refusal = f"{job.path}/{job_id}", f"can't be {_DONE[action]}"
     ways = " or ".join(f"DELETE {path}" if other == "delete" else f"POST {path}/{other}" for other in others)
     does = f"What it allows: {ways}." if ways else "Wait for that."
     error = FieldError(field="state", value=situation, message=refusal, allowed=", ".join(others))
-    raise Problem(409, "action_not_allowed", f"The job {_SAID[situation]} and {refusal}. {does}", [error])
+    raise Problem(409, "action_not_allowed", f"The {of.name} {_SAID[situation]} and {refusal}. {does}", [error])
 
 
 def _check_that_it_can_start(session: Session, job: tables.Job, checkpoint: tables.Checkpoint | None) -> None:
-    needed = [job.dataset_id, *datasets_of(Spec.model_validate(job.spec).split).values()]
+    needed = [job.dataset_id]
+    if isinstance(job, tables.Training):
+        needed += datasets_of(Spec.model_validate(job.spec).split).values()
     for dataset_id in sorted(set(needed)):
         if session.get(tables.Dataset, dataset_id, with_for_update={"read": True}) is None:
             detail = f"The data set {dataset_id} of this job was deleted. Upload it again and post a new job."
             raise Problem(409, "dataset_gone", detail)
-    if job.init_from and not checkpoint and source_of(session, job.init_from, kept=True) is None:
+    if isinstance(job, tables.Prediction):
+        start: object = session.get(tables.Model, job.init_from, with_for_update={"read": True})
+    else:
+        start = source_of(session, job.init_from, kept=True) if job.init_from and not checkpoint else None
+    if job.init_from and not checkpoint and start is None:
         detail = f"What this job starts with, {job.init_from}, was deleted. Post a new job that starts without it."
         raise Problem(409, "start_gone", detail)
 

@@ -28,6 +28,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 import core
 from core.layers.normalization import Normalization
 from core.regularization import Regularization
+from service.jobs.auto_optimizer import AutoOptimizer
 from service.jobs.schemas import Choice
 
 
@@ -245,7 +246,11 @@ def _normalizations() -> dict[str, type[Numbers]]:
     return {name: derived(cls, name) for name, cls in core.LAYERS.items() if issubclass(cls, Normalization)}
 
 
-OPTIMIZER = OneOf("optimizer", {name: derived(cls, name) for name, cls in core.OPTIMIZERS.items()}, default="adam")
+OPTIMIZER = OneOf(
+    "optimizer",
+    {name: derived(cls, name) for name, cls in {"auto": AutoOptimizer, **core.OPTIMIZERS}.items()},
+    default="auto",
+)
 SCHEDULE = _schedules()
 LOSS = OneOf("loss", {name: derived(type(loss), name) for name, loss in core.LOSSES.items()}, words=("auto",))
 NORMALIZATION = OneOf("normalization", _normalizations())

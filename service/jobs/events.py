@@ -23,7 +23,7 @@ def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[
     event = tables.Event
     query = select(event).where(event.job_id == job_id, event.sequence > after).order_by(event.sequence)
     with context.database.read() as session:
-        if session.get(tables.Job, job_id) is None:
+        if session.get(tables.Training, job_id) is None:
             raise not_found("job", job_id)
         rows = session.scalars(query.limit(limit + 1)).all()
     data = [Event.model_validate(row, from_attributes=True) for row in rows[:limit]]
@@ -38,7 +38,7 @@ def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[
 def last(context: Context, job_id: str) -> int:
     """Return the sequence of the job's last event; 404 when there is no job."""
     with context.database.read() as session:
-        found = session.scalar(select(tables.Job.last_event).where(tables.Job.id == job_id))
+        found = session.scalar(select(tables.Training.last_event).where(tables.Training.id == job_id))
     if found is None:
         raise not_found("job", job_id)
     return found
@@ -55,7 +55,7 @@ def told_last(context: Context, job_id: str, limit: int) -> list[Event]:
 
 def is_over(context: Context, job_id: str, *, after: int) -> bool:
     """Return whether the job has ended and no event follows `after`; 404 when there is no job."""
-    job = tables.Job
+    job = tables.Training
     with context.database.read() as session:
         row = session.execute(select(job.state, job.last_event).where(job.id == job_id)).one_or_none()
     if row is None:

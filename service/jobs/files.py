@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from service.db import Database
 from service.storage import Storage
-from service.tables import Checkpoint, Job, Model
+from service.tables import Checkpoint, Job, Model, Prediction
 
 MODELS, CHECKPOINTS = "models", "checkpoints"
 DRAFT = ".draft"
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def folder(job_id: str, token: int) -> str:
-    """Return the storage key of the model that the attempt with `token` publishes."""
+    """Return the storage key of what the attempt with `token` publishes: a model, or predictions."""
     return f"{MODELS}/{job_id}-{token}"
 
 
@@ -38,7 +38,7 @@ def checkpoint(job_id: str, token: int, step: int) -> str:
 
 
 def draft(storage: Storage, key: str) -> Path:
-    """Return where the attempt that publishes a model under `key` writes its files first."""
+    """Return where the attempt that publishes under `key` writes its files first."""
     return storage.path(key + DRAFT)
 
 
@@ -63,6 +63,8 @@ def sweep(database: Database, storage: Storage) -> None:
         running = session.execute(select(Job.id, Job.lease_token).where(Job.state == "running"))
         attempts = {f"{job_id}-{token}" for job_id, token in running}
         rows = {key for table in (Model, Checkpoint) for key in session.scalars(select(table.folder))}
+        made = select(Prediction.id, Prediction.lease_token).where(Prediction.state == "succeeded")
+        rows |= {folder(job_id, token) for job_id, token in session.execute(made)}
     for key in keys - rows:
         if "-".join(Path(key.removesuffix(DRAFT)).name.split("-")[:2]) not in attempts:
             try:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from service.context import Context
 from service.jobs.epochs import unpack
 from service.problems import not_found
-from service.tables import Event, Job
+from service.tables import Event, Training
 
 Columns = dict[str, list[int | float | None]]
 ALWAYS = ("epoch", "step", "seconds", "loss", "validation_loss")
@@ -61,7 +61,7 @@ class Curve:
     def __init__(self, context: Context, job_id: str, max_points: int | None = None) -> None:
         self._context, self._job_id = context, job_id
         with context.database.read() as session:
-            if session.get(Job, job_id) is None:
+            if session.get(Training, job_id) is None:
                 raise not_found("job", job_id)
             pieces, self.names = _survey(session, job_id)
         self.n_epochs = sum(len(piece.epochs) for piece in pieces)

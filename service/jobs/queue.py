@@ -9,9 +9,9 @@ next `claim`, of any worker, puts the job back.
 While the database is in trouble a function tries again, for `PATIENCE_SECONDS`, and then raises `DatabaseTrouble`. The
 answer to a commit may have been lost, so that the change was made and is tried once more. None is made twice: `claim`
 finds the job that it took by worker and moment, `append` the last event that it wrote, `keep_checkpoint` and `succeed`
-the rows of their folders. The others find that the job isn't theirs any more and raise `Stale`, which comes to the
-same: nothing is left to do. Whoever gets `DatabaseTrouble` doesn't know whether the change was made, and leaves the
-files alone; `files.sweep` removes them where no row shows them.
+the rows of their folders, `succeed_without_model` the job's own. The others find that the job isn't theirs any more and
+raise `Stale`, which comes to the same: nothing is left to do. Whoever gets `DatabaseTrouble` doesn't know whether the
+change was made, and leaves the files alone; `files.sweep` removes them where no row shows them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from service.jobs.schemas import Spec
 from service.jobs.split import Part, datasets_of
 from service.jobs.states import Stale, move
 from service.problems import plain
-from service.tables import ApiKey, Checkpoint, Dataset, Event, Job, Model
+from service.tables import ApiKey, Checkpoint, Dataset, Event, Job, Model, Prediction
 
 PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 0.5
 Kind = Literal["metrics", "checkpoint", "log", "progress"]
@@ -66,18 +66,21 @@ def _insistent(function: Callable[Concatenate[Database, P], T]) -> Callable[Conc
 
 @dataclass(frozen=True)
 class Lease:
-    """A job that is ours for now: what to train, and the fencing token to write with.
+    """A job that is ours for now: what to do, and the fencing token to write with.
 
     Attributes:
+        kind: the job's.
         held_out: the data sets to validate and to test on, by which, where the spec names some.
         checkpoint: what to go on from.
-        init_from: storage key of the model or checkpoint to start with, where there is no checkpoint.
+        init_from: storage key of the model or checkpoint to start with, where there is no checkpoint; of a prediction,
+            that of its model.
         start: the id of that model or checkpoint.
         ends_at: when its deadline will have passed, if it has one.
         estimated_bytes: the memory that it was thought to need when it was posted.
     """
 
     job_id: str
+    kind: str
     token: int
     attempt: int
     spec: dict[str, Any]
@@ -155,9 +158,10 @@ def _claim(
 
 
 def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Checkpoint | None, now: float) -> Lease:
-    held_out = datasets_of(Spec.model_validate(job.spec).split)
+    held_out = {} if isinstance(job, Prediction) else datasets_of(Spec.model_validate(job.spec).split)
     return Lease(
         job.id,
+        job.kind,
         token,
         attempt,
         job.spec,
@@ -248,6 +252,19 @@ def succeed(
         model = {"id": model_id, "owner": owner, "job_id": lease.job_id, "dataset_id": lease.dataset.id}
         session.execute(insert(Model).values(**model, folder=lease.folder, card=plain(card), created_at=time.time()))
     return model_id
+
+
+@_insistent
+def succeed_without_model(
+    database: Database, lease: Lease, news: Sequence[News] = (), *, result: dict[str, Any]
+) -> None:
+    """End the job, whose row then makes the files under `lease.folder` visible: predictions, say."""
+    with database.write() as session:
+        done = (Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == "succeeded")
+        if session.scalar(select(Job.id).where(*done)):  # by an earlier try, whose answer was lost
+            return
+        _append(session, lease, news)
+        move(session, lease.job_id, "succeeded", token=lease.token, event={}, result=plain(result))
 
 
 @_insistent
@@ -363,8 +380,9 @@ def _append(session: Session, lease: Lease, news: Sequence[News], **changes: Any
     rows = [row for kind, group in groupby(told, key=lambda each: each.kind) for row in _rows(kind, list(group))]
     reached = next((each.data for each in reversed(news) if "step" in each.data), None)
     if reached:
-        before = session.scalar(_ours(select(Job.steps_done), lease))
-        tallies.count(session, tallies.STEPS, amount=reached["step"] - (before or 0))
+        if lease.kind == "training":
+            before = session.scalar(_ours(select(Job.steps_done), lease))
+            tallies.count(session, tallies.STEPS, amount=reached["step"] - (before or 0))
         changes |= {"epochs_done": reached["epoch"], "steps_done": reached["step"]}
     last = _touch(session, lease, last_event=Job.last_event + len(rows), **changes)
     if rows:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from service.ids import DatasetId, StartId
 from service.jobs.choices import ACTIVATION, LOSS, NORMALIZATION, OPTIMIZER, REGULARIZATION, SCHEDULE
-from service.jobs.schemas import Choice, Text, Training
+from service.jobs.schemas import Choice, Queueing, Text, Training
 from service.jobs.split import Share
 from service.schemas import Given
 
@@ -54,7 +54,7 @@ class RequestedNetwork(Given):
     )
 
 
-class JobRequest(Given, Training):
+class JobRequest(Queueing, Training):
     """A job as posted: every field but the data set and the target has a default that suits tabular data."""
 
     dataset_id: DatasetId
@@ -62,16 +62,6 @@ class JobRequest(Given, Training):
         default=None,
         description="A model or checkpoint whose weights it starts with, and whose encoding of the columns it takes. "
         "Target, hidden layers and outputs must be the same; rates of dropout and all else may differ",
-    )
-    priority: Annotated[int, Field(ge=-100, le=100)] = Field(
-        default=0, description="Jobs of a higher priority are started first, and among equals the older"
-    )
-    deadline_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = Field(
-        default=None, description="How long it may run, all its attempts together; what takes longer fails"
-    )
-    max_attempts: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None,
-        description="How often it is tried when its worker or child dies; null for the setting DELTABAR_MAX_ATTEMPTS",
     )
     network: RequestedNetwork = RequestedNetwork()
     loss: Annotated[Choice | Literal["auto"], LOSS] = Field(
@@ -88,7 +78,10 @@ class JobRequest(Given, Training):
     batch_size: Annotated[BatchSize | Literal["auto", "all"], BeforeValidator(_batch_size)] = Field(
         default="auto", description="auto is 32, or all for an optimizer that takes all training rows in each step"
     )
-    optimizer: Annotated[Choice, OPTIMIZER] = OPTIMIZER.choose("adam")
+    optimizer: Annotated[Choice, OPTIMIZER] = Field(
+        default=OPTIMIZER.choose("auto"),
+        description="auto is AdamW with a weight decay that follows from the number of steps; any other is as it says",
+    )
     schedule: Annotated[Choice, SCHEDULE] = Field(
         default=SCHEDULE.choose("constant"), description="Of the optimizer's learning rate"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -15,7 +16,8 @@ import core
 from service.datasets.kinds import for_a_job, takes
 from service.datasets.schemas import Column
 from service.datasets.summary import MOST_CLASSES
-from service.jobs.choices import LOSS, SCHEDULE
+from service.jobs.auto_optimizer import AutoOptimizer
+from service.jobs.choices import LOSS, OPTIMIZER, SCHEDULE
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Choice, Output, Spec, Task
 from service.jobs.split import column_of
@@ -74,10 +76,11 @@ def resolve(
     unlike = differences(start, request, case.task, case.output, columns) if start else ()
     if errors := [*unfit, *case.errors(), *unknown, *unlike]:
         raise invalid(errors)
-    given = request.model_dump(include=set(Spec.model_fields) - {"loss", "batch_size"})
+    given = request.model_dump(include=set(Spec.model_fields) - {"loss", "optimizer", "batch_size"})
     if start:
         given["encoding"] = start.encoding
-    return Spec(**given, task=case.task, loss=loss, output=case.output, batch_size=case.batch_size)
+    settled = {"loss": loss, "optimizer": case.optimizer, "batch_size": case.batch_size}
+    return Spec(**given, **settled, task=case.task, output=case.output)
 
 
 def _kind_errors(request: JobRequest, columns: list[Column]) -> Iterator[FieldError]:
@@ -138,8 +141,23 @@ class _Case:
     @property
     def batch_size(self) -> int | Literal["all"]:
         if self.request.batch_size == "auto":
-            return "all" if core.OPTIMIZERS[self.request.optimizer.name].full_batch else USUAL_BATCH_SIZE
+            return "all" if self.takes_all_rows else USUAL_BATCH_SIZE
         return self.request.batch_size
+
+    @property
+    def takes_all_rows(self) -> bool:
+        """Whether the optimizer takes all training rows in each step."""
+        optimizer = core.OPTIMIZERS.get(self.request.optimizer.name)
+        return optimizer is not None and optimizer.full_batch
+
+    @property
+    def optimizer(self) -> Choice:
+        optimizer = OPTIMIZER.make(self.request.optimizer)
+        if not isinstance(optimizer, AutoOptimizer):
+            return self.request.optimizer
+        rows = max(1, self.splitting.divided().train)
+        batch = rows if self.batch_size == "all" else self.batch_size
+        return OPTIMIZER.choose(optimizer.settled(self.request.epochs * math.ceil(rows / batch)))
 
     def errors(self) -> Iterator[FieldError]:
         if self.n_rows == 0:
@@ -234,8 +252,8 @@ class _Case:
             yield _error("batch_size", 1, message, "≥ 2; or the normalization layer_norm")
 
     def _optimizer_errors(self) -> Iterator[FieldError]:
-        name = self.request.optimizer.name
-        if core.OPTIMIZERS[name].full_batch and isinstance(self.batch_size, int) and self.batch_size < self.n_rows:
+        name = self.optimizer.name
+        if self.takes_all_rows and isinstance(self.batch_size, int) and self.batch_size < self.n_rows:
             message = f"{name} takes all training rows in each step"
             yield _error("batch_size", self.batch_size, message, "auto, all")
         schedule = self.request.schedule.model_dump_json()

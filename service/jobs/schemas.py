@@ -58,6 +58,21 @@ class EarlyStopping(Given):
     restore_best: bool = Field(default=True, description="Whether the model has the weights of the best epoch")
 
 
+class Queueing(Given):
+    """How a job of any kind is to be queued and tried."""
+
+    priority: Annotated[int, Field(ge=-100, le=100)] = Field(
+        default=0, description="Jobs of a higher priority are started first, and among equals the older"
+    )
+    deadline_seconds: Annotated[FiniteFloat, Field(gt=0)] | None = Field(
+        default=None, description="How long it may run, all its attempts together; what takes longer fails"
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="How often it is tried when its worker or child dies; null for the setting DELTABAR_MAX_ATTEMPTS",
+    )
+
+
 class Training(BaseModel):
     """What a job and its resolved spec have in common."""
 

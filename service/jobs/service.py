@@ -58,7 +58,7 @@ def _queue_once(context: Context, request: JobRequest, asking: Asking) -> tuple[
             job = _queue(session, context, request, settled or _settle(context, request))
             asking.keep(session, job.id)
             return job, False
-        row = session.get(tables.Job, job_id)
+        row = session.get(tables.Training, job_id)
         if row is None:
             raise gone(job_id)
         return _shape(session, row), True
@@ -95,45 +95,49 @@ def _queue(session: Session, context: Context, request: JobRequest, settled: _Se
     ):
         resolve(request, dataset, start, context.settings, others)  # says so
     assert dataset is not None, "resolve refuses a job without one"
-    row = tables.Job(
+    row = tables.Training(
         id=new_id("job"),
         owner=dataset.owner,
         key_id=context.caller.key_id,
         dataset_id=request.dataset_id,
-        state="queued",
         spec=settled.spec.model_dump(mode="json"),
         init_from=request.init_from,
         priority=request.priority,
         deadline_seconds=request.deadline_seconds,
         max_attempts=request.max_attempts or context.settings.max_attempts,
         estimate=settled.estimate.model_dump(),
-        last_event=1,
     )
+    enqueue(session, row)
+    return _shape(session, row)
+
+
+def enqueue(session: Session, row: tables.Job) -> None:
+    """Add the row of a job, of whatever kind, and the event that says so."""
+    row.state, row.last_event = "queued", 1
     session.add(row)
     session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
     tallies.count(session, tallies.EVENTS, "state")
     session.flush()
-    return _shape(session, row)
 
 
 def list_jobs(
     context: Context, limit: int, after: str | None, *, states: Sequence[State], dataset_id: str | None
 ) -> tuple[list[Job], bool]:
     """Return up to `limit` jobs, newest first, and whether more follow; `states` may be empty, which is all."""
-    query = select(tables.Job)
+    query = select(tables.Training)
     if states:
-        query = query.where(tables.Job.state.in_(states))
+        query = query.where(tables.Training.state.in_(states))
     if dataset_id is not None:
-        query = query.where(tables.Job.dataset_id == dataset_id)
+        query = query.where(tables.Training.dataset_id == dataset_id)
     with context.database.read() as session:
-        rows, has_more = newest_first(session, query, tables.Job.id, limit, after)
+        rows, has_more = newest_first(session, query, tables.Training.id, limit, after)
         return [_shape(session, row) for row in rows], has_more
 
 
 def get_job(context: Context, job_id: str) -> Job:
     """Return the job; 404 when there is none."""
     with context.database.read() as session:
-        row = session.get(tables.Job, job_id)
+        row = session.get(tables.Training, job_id)
         if row is None:
             raise not_found("job", job_id)
         return _shape(session, row)
@@ -152,7 +156,7 @@ def list_checkpoints(context: Context, job_id: str, limit: int, after: str | Non
     """Return up to `limit` checkpoints of the job, newest first, and whether more follow; 404 when there is no job."""
     query = select(tables.Checkpoint).where(tables.Checkpoint.job_id == job_id)
     with context.database.read() as session:
-        if session.get(tables.Job, job_id) is None:
+        if session.get(tables.Training, job_id) is None:
             raise not_found("job", job_id)
         rows, has_more = newest_first(session, query, tables.Checkpoint.id, limit, after)
     return [_checkpoint(row) for row in rows], has_more
@@ -182,7 +186,7 @@ def _checkpoint(row: tables.Checkpoint) -> Checkpoint:
     )
 
 
-def _shape(session: Session, row: tables.Job) -> Job:
+def _shape(session: Session, row: tables.Training) -> Job:
     result = row.result
     if result and row.estimate:
         result = {**result, "estimated": {name: row.estimate[name] for name in Took.model_fields}}
@@ -195,7 +199,7 @@ def _shape(session: Session, row: tables.Job) -> Job:
     )
 
 
-def _progress(session: Session, row: tables.Job) -> Progress:
+def _progress(session: Session, row: tables.Training) -> Progress:
     epochs: int = row.spec["epochs"]
     steps = row.estimate["steps"] if row.estimate else None
     seconds_left = None

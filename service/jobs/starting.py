@@ -79,7 +79,7 @@ def source_of(session: Session, init_from: str, *, kept: bool = False) -> Source
     lock: Any = {"read": True} if kept else None
     if init_from.startswith("model_"):
         model = session.get(Model, init_from, with_for_update=lock)
-        return _of_model(model, _spec_of(session, model.job_id)) if model else None
+        return of_card(model.id, model.card, _spec_of(session, model.job_id)) if model else None
     checkpoint = session.get(Checkpoint, init_from, with_for_update=lock)
     if checkpoint is None:
         return None
@@ -91,12 +91,12 @@ def _spec_of(session: Session, job_id: str) -> Spec:
     return Spec.model_validate(session.get_one(Job, job_id).spec)
 
 
-def _of_model(model: Model, spec: Spec) -> Source:
-    card = model.card
+def of_card(name: str, card: Mapping[str, Any], spec: Spec) -> Source:
+    """Return the model with this card, trained as `spec` says; `name` is what messages call it."""
     *hidden, output = TrainedNetwork.model_validate(card["network"]).layers
     features = [Feature.model_validate(feature) for feature in card["features"]]
     last = Output(units=output.units, activation=output.activation)
-    return Source(model.id, card["target"], card["task"], hidden, last, card["classes"], features, spec.encoding)
+    return Source(name, card["target"], card["task"], hidden, last, card["classes"], features, spec.encoding)
 
 
 def check_that_none_starts_with(session: Session, ids: Sequence[str]) -> None:
@@ -107,7 +107,7 @@ def check_that_none_starts_with(session: Session, ids: Sequence[str]) -> None:
             409,
             "start_of_another_job",
             f"{job.id}, which is {job.state}, starts with {job.init_from}. Wait for it to end, or cancel it "
-            f"(POST /v1/jobs/{job.id}/cancel), then try again.",
+            f"(POST {job.path}/{job.id}/cancel), then try again.",
         )
 
 

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from service.jobs.schemas import Spec
+from service.jobs.starting import Source, of_card
 from service.models.card import CARD, read_card
 from service.models.predictor import ENCODING, WEIGHTS, Predictor, load
 
@@ -47,6 +49,15 @@ class LocalModel:
             return read_card(self.folder) or {}
         except ValueError as error:
             raise NoModel(f"{self.folder / CARD} can't be read: {error}") from error
+
+    @property
+    def source(self) -> Source:
+        """What a training that starts with it has to agree with."""
+        if "spec" not in self.card:
+            raise NoModel(
+                f"{self.folder / CARD} doesn't tell how the model was trained, so no training can start with it"
+            )
+        return of_card(f"the model in {self.folder}", self.card, Spec.model_validate(self.card["spec"]))
 
     def metadata(self) -> dict[str, str]:
         """Return what an exported file tells of itself."""

@@ -25,7 +25,7 @@ from service.ids import new_id
 from service.jobs.request import JobRequest
 from service.jobs.schemas import Spec, ValidationReport
 from service.jobs.validation import Known, examine
-from service.local.model import CURVE
+from service.local.model import CURVE, LocalModel
 from service.models.card import CARD, read_card
 from service.problems import dump, field_errors, invalid
 from service.protocol import Assignment, Message
@@ -46,11 +46,13 @@ class Training:
         dataset: the table, as the service would have it.
         report: the job as resolved, with warnings and an estimate.
         scratch: the folder of the table.
+        start: the model whose weights it starts with, if there is one.
     """
 
     dataset: tables.Dataset
     report: ValidationReport
     scratch: Path
+    start: LocalModel | None = None
 
     @property
     def spec(self) -> Spec:
@@ -74,6 +76,8 @@ class Training:
             draft=folder,
             checkpoints=self.scratch / "checkpoints",
             checkpoint_seconds=NEVER,
+            init_from=self.start.folder if self.start else None,
+            start=str(self.start.folder) if self.start else None,
         )
         curve: list[dict[str, Any]] = []
         with core.threads(settings.threads or cores()):
@@ -102,7 +106,14 @@ class Training:
         }
 
 
-def prepare(data: Path, reading: Reading, given: Mapping[str, Any], settings: Settings, scratch: Path) -> Training:
+def prepare(
+    data: Path,
+    reading: Reading,
+    given: Mapping[str, Any],
+    settings: Settings,
+    scratch: Path,
+    start: LocalModel | None = None,
+) -> Training:
     """Read the file `data` into the folder `scratch`, and settle the job `given`.
 
     Args:
@@ -111,8 +122,10 @@ def prepare(data: Path, reading: Reading, given: Mapping[str, Any], settings: Se
         given: the target, and what of a job is not as by default.
         settings: the limits, and how many threads there are.
         scratch: an empty folder.
+        start: the model whose weights to start with.
 
     Raises:
+        NoModel: where `start` doesn't tell how it was trained.
         Problem: with everything that is wrong with the file, or with the job.
     """
     if errors := [_of_the_service(name, given[name]) for name in given if name in SERVICE_ONLY]:
@@ -133,10 +146,11 @@ def prepare(data: Path, reading: Reading, given: Mapping[str, Any], settings: Se
         **described,
     )
     job = {"dataset_id": dataset.id, **given}
-    report = examine(job, lambda _: Known(dataset, lambda: read_sample(scratch / TABLE)), settings)
+    known = Known(dataset, lambda: read_sample(scratch / TABLE), start=start and start.source)
+    report = examine(job, lambda _: known, settings)
     if report.errors:
         raise invalid(report.errors)
-    return Training(dataset, report, scratch)
+    return Training(dataset, report, scratch, start)
 
 
 def reading_of(options: Mapping[str, Any], kinds: list[str]) -> Reading:
@@ -154,7 +168,8 @@ SERVICE_ONLY = JobRequest.model_fields.keys() - Spec.model_fields.keys()
 
 def _of_the_service(name: str, value: Any) -> FieldError:
     message = "this is for a job of a service"
-    return FieldError(field=name, value=value, message=message, allowed="in `deltabar jobs submit`")
+    here = "; here, --from FOLDER" if name == "init_from" else ""
+    return FieldError(field=name, value=value, message=message, allowed=f"in `deltabar jobs submit`{here}")
 
 
 def _write_curve(path: Path, curve: list[dict[str, Any]]) -> None:

@@ -33,6 +33,11 @@ class Predictor:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.encoding.decode(self.network.predict(self.encoding.features_of(table)))
 
+    def predict_table(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return the same predictions as a table: the target, and `probability_…` of each class."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.encoding.target.table_of(self.network.predict(self.encoding.features_of(table)))
+
 
 def load(folder: Path) -> Predictor:
     """Return the model that lies in `folder`; it computes on NumPy, whatever it was trained on."""

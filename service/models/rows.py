@@ -131,9 +131,7 @@ def _table(
             read.append(pl.Series(name, cells, KINDS[kind].dtype))
     if errors:
         raise invalid(errors[:MOST_ERRORS])
-    table = pl.DataFrame(read)
-    categorical = table.select(pl.col(pl.String))
-    return table.with_columns(texts(categorical)) if categorical.width else table  # as in a data set: NA is missing
+    return texts(pl.DataFrame(read))  # as in a data set: NA is missing
 
 
 def _unknown(where: str, name: str, value: Any, known: Mapping[str, Feature], target: str) -> FieldError:

@@ -82,7 +82,7 @@ def trace_of_job(context: Context, job_id: str, rows: Sequence[int] = ()) -> Tra
 def _source(context: Context, job_id: str) -> _Source:
     model, checkpoint = tables.Model, tables.Checkpoint
     with context.database.read() as session:
-        job = session.get(tables.Job, job_id)
+        job = session.get(tables.Training, job_id)
         if job is None:
             raise not_found("job", job_id)
         kept = session.scalars(select(model).where(model.job_id == job_id)).first()

@@ -18,7 +18,7 @@ from service import memory, tallies
 from service.caller import Scope
 from service.context import Context
 from service.jobs.states import STATES
-from service.tables import Job, Worker
+from service.tables import Job, Training, Worker
 
 RECENTLY = 600.0
 
@@ -71,7 +71,9 @@ def look(context: Context) -> System:
 
 def _rates(session: Session, now: float) -> dict[str, float]:
     ended = select(func.count()).where(Job.finished_at > now - RECENTLY)
-    running = session.execute(select(Job.steps_done, Job.run_seconds, Job.claimed_at).where(Job.state == "running"))
+    running = session.execute(
+        select(Training.steps_done, Training.run_seconds, Training.claimed_at).where(Training.state == "running")
+    )
     pace = sum(steps / max(1.0, ran + now - claimed) for steps, ran, claimed in running if claimed is not None)
     return {"jobs ended in the last 10 minutes": session.scalar(ended) or 0, "steps a second, of running jobs": pace}
 

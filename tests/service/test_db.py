@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from service.db import Database
 from service.settings import Settings
-from service.tables import Base, Event, Job
+from service.tables import Base, Event, Job, Training
 from tests.service.conftest import NewDatabase
 from tests.service.postgresql import Server
 
@@ -89,7 +89,7 @@ def test_an_exception_rolls_back(database: Database):
 def test_what_a_writer_has_read_for_update_no_other_writer_changes(database: Database):
     """Ten threads read a number and write one more: none is lost."""
     with database.write() as session:
-        session.add(Job(id="job_1", owner="ann", dataset_id="ds_1", spec={}))
+        session.add(Training(id="job_1", owner="ann", dataset_id="ds_1", spec={}))
 
     def add_one() -> None:
         with database.write() as session:
@@ -109,7 +109,7 @@ def test_a_reader_sees_one_moment(database: Database):
     with database.read() as session:
         assert session.get(Job, "job_1") is None
         with database.write() as writing:
-            writing.add(Job(id="job_1", owner="ann", dataset_id="ds_1", spec={}))
+            writing.add(Training(id="job_1", owner="ann", dataset_id="ds_1", spec={}))
         assert session.get(Job, "job_1") is None
     with database.read() as session:
         assert session.get(Job, "job_1") is not None

@@ -185,7 +185,7 @@ def test_no_query_finds_what_is_anothers_however_it_asks(tmp_path: Path):
 def test_a_row_of_nobody_is_refused(tmp_path: Path):
     with workplace(tmp_path) as context:
         for row in (
-            tables.Job(id=new_id("job"), dataset_id="ds_1", spec={}),
+            tables.Training(id=new_id("job"), dataset_id="ds_1", spec={}),
             tables.Dataset(id=new_id("ds"), name="t", sha256="", format="csv", bytes=1, rows=1, columns=[]),
             tables.Model(id=new_id("model"), job_id="job_1", dataset_id="ds_1", folder="models/1", card={}),
             tables.Checkpoint(id=new_id("ckpt"), job_id="job_1", folder="c/1", epoch=1, step=1, data={}),

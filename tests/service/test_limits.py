@@ -97,4 +97,4 @@ def test_a_job_that_cannot_start_with_what_it_names_says_why(context: Context, d
 
 def _copy_with(job: tables.Job, **changes: Any) -> tables.Job:
     kept = {name: getattr(job, name) for name in ("dataset_id", "spec", "owner")}
-    return tables.Job(id="job_" + "f" * 32, state="queued", **kept, **changes)
+    return tables.Training(id="job_" + "f" * 32, state="queued", **kept, **changes)

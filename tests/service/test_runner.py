@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from service import runner, tables
 from service.datasets.encoding import Encoding
 from service.datasets.readers import read_table
 from service.datasets.summary import summarize
+from service.jobs.auto_optimizer import AutoOptimizer
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.models.predictor import ENCODING, WEIGHTS, load
@@ -173,14 +175,14 @@ def test_dropout_is_trained_with_and_not_predicted_with(assign: Make):
 
 def test_a_training_stops_early_and_the_model_has_the_weights_of_its_best_epoch(assign: Make):
     stopping = {"monitor": "validation_loss", "patience": 4}
-    assignment = assign(early_stopping=stopping, epochs=1000, optimizer={"learning_rate": 0.02})
+    assignment = assign(early_stopping=stopping, epochs=1000, optimizer={"name": "adam", "learning_rate": 0.02})
     log, metrics, done = told(assignment)
     losses = [row["validation_loss"] for row in metrics]
     best = losses.index(min(losses)) + 1
     assert len(metrics) == best + 4 < 1000
     assert log[-1] == f"stopped early, after epoch {best + 4} of 1000: validation_loss was best in epoch {best}"
     assert (done["result"]["epoch"], done["result"]["validation_loss"]) == (best, min(losses))
-    until_then = assign(epochs=best, optimizer={"learning_rate": 0.02})
+    until_then = assign(epochs=best, optimizer={"name": "adam", "learning_rate": 0.02})
     assert weights_of_trained(until_then) == weights_of(assignment)
 
 
@@ -225,7 +227,8 @@ def test_what_is_asked_for_is_what_core_is_told(assign: Make, job: dict[str, Any
     train_rows, _ = core.split(len(table), 0.2, seed=0, labels=table["species"].to_numpy())
     layers = [core.Dense(64, "relu"), core.Dense(32, "relu"), core.Dense(3, "softmax")]
     network = core.Network(encoding.n_inputs, layers, seed=0)
-    plain: dict[str, Any] = {"loss": "softmax_cross_entropy"}
+    steps = 4 * math.ceil(len(train_rows) / 32)
+    plain: dict[str, Any] = {"loss": "softmax_cross_entropy", "optimizer": AutoOptimizer().settled(steps)}
     objects = {
         "optimizer": core.Lion(weight_decay=0.1),
         "schedule": core.Warmup(duration=2, then=core.CosineDecay()),

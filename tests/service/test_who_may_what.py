@@ -85,6 +85,7 @@ class World:
             "POST /v1/datasets": {"content": TABLE},
             "POST /v1/jobs": {"json": job},
             "POST /v1/jobs/validate": {"json": job},
+            "POST /v1/predictions": {"json": {"dataset_id": ids["dataset_id"], "model_id": ids["model_id"]}},
             "POST /v1/models/{model_id}/predict": {"json": {"rows": [{"length": 39.1}]}},
             "POST /v1/models/{model_id}/evaluate": {"json": {"dataset_id": ids["dataset_id"]}},
             "POST /v2/models/{model_id}/infer": {
@@ -125,11 +126,21 @@ class World:
             ann.storage.publish(draft, folder)
         with ann.database.write() as session:
             session.add(checkpoint)
+        model_id = add_model(self.context, "species", owner="ann")
+        asked = {"dataset_id": dataset["id"], "model_id": model_id}
+        prediction_id = self.http.post("/v1/predictions", json=asked, headers=headers).json()["id"]
+        lease = queue.claim(ann.database, lease_seconds=30)
+        assert lease is not None
+        assert lease.job_id == prediction_id
+        ann.storage.path(lease.folder).mkdir(parents=True)
+        (ann.storage.path(lease.folder) / "predictions.csv").write_text("species\nAdelie\n")
+        queue.succeed_without_model(ann.database, lease, result={"bytes": 15, "seconds": 0.1})
         return {
             "dataset_id": dataset["id"],
             "job_id": job_id,
-            "model_id": add_model(self.context, "species", owner="ann"),
+            "model_id": model_id,
             "checkpoint_id": checkpoint.id,
+            "prediction_id": prediction_id,
         }
 
 
@@ -138,6 +149,7 @@ NOBODYS = {
     "job_id": "job_" + "0" * 32,
     "model_id": "model_" + "0" * 32,
     "checkpoint_id": "ckpt_" + "0" * 32,
+    "prediction_id": "job_" + "1" * 32,
 }
 
 
@@ -208,7 +220,7 @@ def test_a_key_does_what_its_scopes_say_and_no_more(world: World, anns: dict[str
 @pytest.mark.parametrize("route", GUARDED)
 def test_what_is_anothers_is_not_there(world: World, anns: dict[str, str], route: str):
     answer = world.ask(route, anns, "bob")
-    if "{" in route or route in {"POST /v1/jobs", "POST /v1/jobs/validate"}:
+    if "{" in route or route in {"POST /v1/jobs", "POST /v1/jobs/validate", "POST /v1/predictions"}:
         nothing = world.ask(route, NOBODYS, "bob")
         assert answer.status_code == nothing.status_code
         assert answer.status_code == 404 or "{" not in route, answer.text

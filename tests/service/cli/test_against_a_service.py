@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from service import keys
@@ -159,3 +160,32 @@ def test_a_key_comes_from_the_environment_or_a_file(tmp_path: Path):
         assert_one_message(
             invoke("jobs", "list", *url, "--api-key-file", str(tmp_path / "no")), 2, "no", "No such file"
         )
+
+
+def test_predictions(penguins_job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    submit = ["predictions", "submit", str(penguins_job.model_id), str(PENGUINS)]
+    made = told(*submit, "--output", "predictions.csv")
+    assert (made["state"], made["rows_done"]) == ("succeeded", 344)
+    head, *lines = Path("predictions.csv").read_text().splitlines()
+    assert head == "species,probability_Adelie,probability_Chinstrap,probability_Gentoo"
+    assert [line.split(",")[0] for line in lines].count("Gentoo") == pytest.approx(124, abs=5)
+    assert_one_message(invoke(*submit, "--output", "predictions.csv"), 2, "predictions.csv is there already")
+
+    other = ok("predictions", "submit", str(penguins_job.model_id), penguins_job.dataset_id, "--format", "parquet")
+    assert f"{other.strip()}.parquet: " in ok("predictions", "download", other.strip())
+    assert pl.read_parquet(f"{other.strip()}.parquet").write_csv() == Path("predictions.csv").read_text()
+    assert "344 of 344" in ok("predictions", "show", other.strip())
+    assert [each["id"] for each in told("predictions", "list", "--limit", "2")["data"]] == [other.strip(), made["id"]]
+    assert made["id"] in ok("predictions", "list", "--model", str(penguins_job.model_id))
+    assert_one_message(invoke("predictions", "cancel", made["id"]), 1, "can't be cancelled")
+    assert_one_message(invoke("predictions", "retry", made["id"]), 1, "can't be retried")
+    assert ok("predictions", "delete", made["id"]) == f"{made['id']} is deleted\n"
+    assert_one_message(invoke("predictions", "show", made["id"]), 2, made["id"])
+
+
+def test_a_job_shows_what_it_came_to_on_its_test_rows(client: Client, penguins_job: Job):
+    split = {"by": "fraction", "test": 0.25}
+    job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, split=split).wait(60)
+    assert job.result is not None
+    assert f"accuracy {job.result.test_metrics['accuracy']:.4f}" in ok("jobs", "show", job.id).partition("test")[2]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -135,6 +136,40 @@ def test_a_model_tells_what_it_is(model: Path):
     assert told["network"]["n_parameters"] == 3203
     assert told["tensors"]["0.weight"] == [64, 15]
     assert told["card"]["dataset"]["rows"] == 344
+
+
+def test_a_training_starts_with_the_weights_of_a_model(model: Path, tmp_path: Path):
+    still = ["--set", "epochs=1", "--set", "optimizer.name=sgd", "--set", "optimizer.learning_rate=1e-30"]
+    output = tmp_path / "model"
+    begin = ["train", str(PENGUINS), "--target", "species", "--output", str(output), *still]
+    card = json.loads(ok(*begin, "--from", str(model), "--json"))
+    before, after = (load_file(folder / "weights.safetensors") for folder in (model, output))
+    assert {name: array.tolist() for name, array in after.items()} == {
+        name: array.tolist() for name, array in before.items()
+    }
+    assert [each["id"] for each in card["lineage"]] == [str(model)]
+    assert card["metrics"] == json.loads((model / "card.json").read_text())["metrics"]
+
+
+def test_what_a_training_cannot_start_with_is_refused(model: Path, tmp_path: Path):
+    begin = ["train", str(PENGUINS), "--target", "species", "--output", str(tmp_path / "model")]
+    refused = invoke(*begin, "--from", str(model), "--set", "network.layers.0.units=5")
+    assert refused.returncode == 2
+    assert f"the model in {model} has other hidden layers" in refused.stderr
+    assert_one_message(invoke(*begin, "--from", str(tmp_path)), 2, "is no model")
+    assert_one_message(invoke(*begin, "--set", "init_from=model_1"), 2, "--from FOLDER")
+    bare = tmp_path / "bare"
+    shutil.copytree(model, bare)
+    (bare / "card.json").unlink()
+    assert_one_message(invoke(*begin, "--from", str(bare)), 2, "doesn't tell how the model was trained")
+
+
+def test_the_test_rows_are_told_of(tmp_path: Path):
+    said = ok(
+        "train", str(PENGUINS), "--target", "species", "--output", str(tmp_path / "model"),
+        "--set", "epochs=1", "--set", "split.by=fraction", "--set", "split.test=0.25",
+    )  # fmt: skip
+    assert "On the 86 test rows: loss " in said
 
 
 def test_a_model_leaves_in_every_format(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

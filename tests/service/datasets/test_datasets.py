@@ -134,7 +134,7 @@ def test_a_data_set_deleted_in_between_is_not_found(app: App, dataset: dict[str,
 
 @pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "cancelled"])
 def test_a_data_set_in_use_is_not_deleted(app: App, dataset: dict[str, Any], state: str):
-    job = tables.Job(id=new_id("job"), owner=LOCAL, dataset_id=dataset["id"], state=state, spec={})
+    job = tables.Training(id=new_id("job"), owner=LOCAL, dataset_id=dataset["id"], state=state, spec={})
     with app.context.database.write() as session:
         session.add(job)
     before = app.kept()

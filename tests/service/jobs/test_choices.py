@@ -12,11 +12,12 @@ from pydantic import TypeAdapter, ValidationError
 import core
 from core.layers.normalization import Normalization
 from core.regularization import Regularization
+from service.jobs.auto_optimizer import AutoOptimizer
 from service.jobs.choices import ACTIVATION, LOSS, NORMALIZATION, OPTIMIZER, REGULARIZATION, SCHEDULE, OneOf, derived
 from service.jobs.request import JobRequest
 
 KINDS: dict[str, tuple[OneOf, dict[str, Any]]] = {
-    "optimizer": (OPTIMIZER, {name: make() for name, make in core.OPTIMIZERS.items()}),
+    "optimizer": (OPTIMIZER, {name: make() for name, make in {"auto": AutoOptimizer, **core.OPTIMIZERS}.items()}),
     "schedule": (SCHEDULE, {name: make() for name, make in core.SCHEDULES.items()}),
     "loss": (LOSS, dict(core.LOSSES)),
     "normalization": (NORMALIZATION, {n: make() for n, make in core.LAYERS.items() if issubclass(make, Normalization)}),
@@ -105,10 +106,10 @@ def test_the_description_of_a_request_names_everything():
     for kind in ("optimizer", "schedule", "loss"):
         names, objects = schema["properties"][kind]["anyOf"]
         assert set(objects["discriminator"]["mapping"]) == set(KINDS[kind][1])
-        assert set(names["enum"]) - {"auto"} == set(KINDS[kind][1])
+        assert set(names["enum"]) - {"auto"} == set(KINDS[kind][1]) - {"auto"}
     layer = schema["$defs"]["RequestedLayer"]["properties"]
     assert set(layer["activation"]["enum"]) == set(core.ACTIVATIONS)
-    assert schema["properties"]["optimizer"]["default"]["name"] == "adam"
+    assert schema["properties"]["optimizer"]["default"]["name"] == "auto"
     numbers = [
         (model["title"], name)
         for model in schema["$defs"].values()

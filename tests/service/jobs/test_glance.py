@@ -34,7 +34,7 @@ def add(context: Context, events: list[tuple[str, list[float]]]) -> str:
     job_id, epoch = new_id("job"), 0
     with context.database.write() as session:
         session.add(
-            tables.Job(id=job_id, owner="ann", dataset_id=new_id("ds"), spec={"epochs": 1}, last_event=len(events))
+            tables.Training(id=job_id, owner="ann", dataset_id=new_id("ds"), spec={"epochs": 1}, last_event=len(events))
         )
         for sequence, (kind, losses) in enumerate(events, 1):
             records = [{"epoch": epoch + k, "loss": loss, "validation_loss": None} for k, loss in enumerate(losses, 1)]

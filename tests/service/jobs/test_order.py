@@ -57,7 +57,7 @@ def fill(context: Context, dataset: Dataset, n: int, state: State, priorities: I
         for i in range(n)
     ]
     with context.database.write() as session:
-        session.execute(insert(tables.Job), rows)
+        session.execute(insert(tables.Training), rows)
 
 
 def test_the_highest_priority_goes_first_and_among_equals_the_oldest(context: Context, dataset: Dataset):

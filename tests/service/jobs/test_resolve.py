@@ -102,7 +102,8 @@ def test_every_default_stands_in_the_spec():
             ]
         },
         "optimizer": {
-            "name": "adam", "learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "weight_decay": 0.0,
+            "name": "adamw", "learning_rate": 0.001, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
+            "weight_decay": 3.54,  # of 200 steps
         },
         "schedule": {"name": "constant"},
         "regularization": {"l1": None, "l2": None, "clip_value": None, "clip_norm": None, "max_norm": None},
@@ -239,6 +240,23 @@ def test_core_is_asked_whether_the_optimizer_goes_with_all_else():
 )
 def test_the_size_of_a_batch(optimizer: str, given: Any, size: Any):
     assert spec_of(target="three", optimizer=optimizer, batch_size=given).batch_size == size
+
+
+@pytest.mark.parametrize(
+    ("fields", "steps"),
+    [
+        ({"split": None, "epochs": 1, "batch_size": "all"}, 1),
+        ({"split": None, "epochs": 25, "batch_size": "all"}, 25),
+        ({"split": None, "epochs": 9, "batch_size": ROWS - 1}, 18),  # the last batch is smaller, and a step too
+    ],
+)
+@pytest.mark.parametrize("rate", [0.001, 0.05])
+def test_the_optimizer_that_none_has_named_decays_as_the_steps_ask_for(fields: dict[str, Any], steps: int, rate: float):
+    """(1 − ηλ) per step, with ηλ = 0.05 / √steps."""
+    found = spec_of(target="three", optimizer={"learning_rate": rate}, **fields).optimizer
+    assert found.name == "adamw"
+    assert found.model_dump()["learning_rate"] == rate
+    assert found.model_dump()["weight_decay"] * rate * steps**0.5 == pytest.approx(0.05, rel=0.005)
 
 
 def test_only_rows_with_a_target_count_for_the_split():

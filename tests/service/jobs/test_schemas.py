@@ -135,15 +135,15 @@ def test_every_error_comes_at_once():
 
 
 @pytest.mark.parametrize(
-    ("given", "name"), [({}, "adam"), ({"learning_rate": 1}, "adam"), ({"name": "sgd", "momentum": 0.9}, "sgd")]
+    ("given", "name"), [({}, "auto"), ({"learning_rate": 1}, "auto"), ({"name": "sgd", "momentum": 0.9}, "sgd")]
 )
-def test_an_optimizer_without_a_name_is_adam(given: dict[str, Any], name: str):
+def test_an_optimizer_without_a_name_is_auto(given: dict[str, Any], name: str):
     assert JobRequest.model_validate(VALID | {"optimizer": given}).optimizer.name == name
 
 
 @pytest.mark.parametrize(("given", "field"), [({"name": "adamx"}, "optimizer.name"), ("adamx", "optimizer")])
 def test_an_unknown_optimizer_is_refused_with_the_known_ones(given: Any, field: str):
-    assert errors_of(optimizer=given) == [(field, "adamx", f"one of: {', '.join(core.OPTIMIZERS)}")]
+    assert errors_of(optimizer=given) == [(field, "adamx", f"one of: {', '.join(['auto', *core.OPTIMIZERS])}")]
 
 
 @pytest.mark.parametrize("fields", [layers(), {"split": None}, {"device": "cuda:1"}, {"seed": 2**63 - 1}])

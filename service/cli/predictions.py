@@ -1,0 +1,216 @@
+"""`deltabar predictions`: whole data sets, predicted by a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from service.cli.datasets import send
+from service.cli.following import interruptible
+from service.cli.options import (
+    NOT_TRAINED,
+    WRONG_ARGUMENTS,
+    After,
+    AsJson,
+    Force,
+    KeyFile,
+    Limit,
+    Read,
+    Url,
+    connected,
+    delete_each,
+    fail,
+    print_json,
+)
+from service.cli.panels import CLIENT
+
+if TYPE_CHECKING:
+    from service.client import Client
+    from service.predictions.schemas import Prediction
+
+app = typer.Typer(
+    name="predictions",
+    help="Predict whole data sets: submit, list, show, cancel, retry, download and delete.",
+    no_args_is_help=True,
+    rich_help_panel=CLIENT,
+)
+Id = Annotated[str, typer.Argument(help="The prediction's id.", metavar="ID")]
+Ids = Annotated[list[str], typer.Argument(help="The predictions' ids.", metavar="ID…")]
+Format = Annotated[Literal["csv", "parquet"], typer.Option(help="Of the file that is written.")]
+
+
+@app.command()
+def submit(
+    model_id: Annotated[str, typer.Argument(help="The id of the model.", metavar="MODEL")],
+    data: Annotated[str, typer.Argument(help="The id of a data set, or a file, which is uploaded.", metavar="DATA")],
+    format: Format = "csv",
+    output: Annotated[
+        Path | None, typer.Option(help="Wait for the predictions, and write them to this file.", metavar="FILE")
+    ] = None,
+    read: Read = None,
+    force: Force = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue the prediction of a data set's rows, and print its id.
+
+    Example: `deltabar predictions submit model_0193… rows.csv --output predictions.csv`
+    """
+    if output:
+        _check_free(output, force)
+    is_id = data.startswith("ds_") and not Path(data).exists()
+    if is_id and read:
+        fail(f"--read is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
+    with connected(url, key_file) as client:
+        dataset_id = data if is_id else send(client, Path(data), None, None, read).id
+        made = client.predictions.create(model_id=model_id, dataset_id=dataset_id, format=format)
+        if output:
+            made = _saved(client, made.id, output)
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(made.id)
+
+
+@app.command("list")
+def list_predictions(
+    limit: Limit = 20,
+    after: After = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: queued, running, paused, succeeded, failed, cancelled.", metavar="STATE"),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only those of this model.", metavar="ID")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only those on this data set.", metavar="ID")] = None,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the predictions, the newest first.
+
+    Example: `deltabar predictions list --state running`
+    """
+    from service.terminal.listing import columns, moment
+
+    with connected(url, key_file) as client:
+        page = client.predictions.list(limit, after, state=state, model_id=model, dataset_id=dataset)
+    if as_json:
+        print_json(page)
+        return
+    rows = [(p.id, p.state, f"{p.rows_done}/{p.rows}", p.model_id, moment(p.created_at)) for p in page.data]
+    typer.echo(columns(("ID", "STATE", "ROWS", "MODEL", "POSTED"), rows))
+
+
+@app.command()
+def show(prediction_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Show a prediction as it stands.
+
+    Example: `deltabar predictions show job_0193…`
+    """
+    from service.terminal.listing import moment, pairs
+
+    with connected(url, key_file) as client:
+        found = client.predictions.get(prediction_id)
+    if as_json:
+        print_json(found)
+        return
+    told = {
+        "id": found.id,
+        "state": found.state + (f", asked to {found.requested}" if found.requested else ""),
+        "model": found.model_id,
+        "data set": found.dataset_id,
+        "rows": f"{found.rows_done} of {found.rows}",
+        "attempts": f"{found.attempts} of {found.max_attempts}",
+        "posted": moment(found.created_at),
+        "ended": moment(found.finished_at),
+    }
+    if found.error:
+        told["error"] = f"{found.error.code}: {found.error.message}"
+    if found.result:
+        told["file"] = f"{found.result.bytes} bytes, {found.format}, in {found.result.seconds:.2f} s"
+    typer.echo(pairs(told))
+
+
+@app.command()
+def download(
+    prediction_id: Id,
+    output: Annotated[
+        Path | None, typer.Option(help="The file. [default: the prediction's id, with the format]", metavar="FILE")
+    ] = None,
+    force: Force = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a prediction, and download it as a file, which is there whole or not at all.
+
+    Example: `deltabar predictions download job_0193… --output predictions.csv`
+    """
+    with connected(url, key_file) as client:
+        path = output or Path(f"{prediction_id}.{client.predictions.get(prediction_id).format}")
+        _check_free(path, force)
+        _saved(client, prediction_id, path)
+    if as_json:
+        print_json({"path": str(path), "bytes": path.stat().st_size})
+    else:
+        typer.echo(f"{path}: {path.stat().st_size} bytes")
+
+
+@app.command()
+def cancel(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """End predictions that haven't ended.
+
+    Example: `deltabar predictions cancel job_0193…`
+    """
+    _act(ids, url, key_file, "cancel", as_json=as_json)
+
+
+@app.command()
+def retry(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Queue failed or cancelled predictions again, to begin anew.
+
+    Example: `deltabar predictions retry job_0193…`
+    """
+    _act(ids, url, key_file, "retry", as_json=as_json)
+
+
+@app.command()
+def delete(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Delete ended predictions and their files.
+
+    Example: `deltabar predictions delete job_0193…`
+    """
+    delete_each(ids, url, key_file, lambda client, each: client.predictions.delete(each), as_json=as_json)
+
+
+def _act(ids: list[str], url: str | None, key_file: Path | None, name: str, *, as_json: bool) -> None:
+    found: list[Prediction] = []
+    with connected(url, key_file) as client:
+        for each in ids:
+            found.append(getattr(client.predictions, name)(each))
+            if not as_json:
+                asked = f", and has been asked to {found[-1].requested}" if found[-1].requested else ""
+                typer.echo(f"{each} is {found[-1].state}{asked}")
+    if as_json:
+        print_json({"object": "list", "data": [each.model_dump(mode="json") for each in found]})
+
+
+def _saved(client: Client, prediction_id: str, path: Path) -> Prediction:
+    def wait() -> None:
+        client.predictions.wait(prediction_id)
+
+    interruptible(wait)
+    found = client.predictions.get(prediction_id)
+    if found.state != "succeeded":
+        why = f": {found.error.message}" if found.error else ""
+        fail(f"{prediction_id} is {found.state}{why}", NOT_TRAINED)
+    client.predictions.download(prediction_id, path)
+    return found
+
+
+def _check_free(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
