@@ -15,8 +15,9 @@ from service import logs
 from service.children import Child, ChildDied
 from service.datasets.files import table_key
 from service.db import Database, DatabaseTrouble, Watch
-from service.jobs import files, queue
-from service.jobs.queue import Lease, News
+from service.jobs import files, held
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from service.jobs.states import Stale
 from service.protocol import FINAL, Assignment, Message
 from service.settings import Settings
@@ -87,7 +88,7 @@ class Attempt:
         except OSError as error:  # a full disk, most likely; or the lease is lost, and another worker has swept them
             log.exception("%s: the files can't be published", lease.job_id)
             message = f"the files can't be published: {error.strerror}"
-            queue.put_back(self._database, lease, "storage_failed", message, self._news)
+            held.put_back(self._database, lease, "storage_failed", message, self._news)
 
     def _discard(self) -> None:
         """Remove what no row will make visible, once nothing more can come."""
@@ -151,7 +152,7 @@ class Attempt:
     def _reason_to_stop(self) -> Message | None:
         """Return why the child has to stop, if it has to: its user's wish first."""
         if self._watch.changed():
-            requested = queue.requested(self._database, self._lease)
+            requested = held.requested(self._database, self._lease)
             if requested:
                 return requested, {}
         if self._leave.is_set():
@@ -167,7 +168,7 @@ class Attempt:
         lease_seconds, since = self._settings.lease_seconds, now - self._written
         events = any(news.kind != "progress" for news in self._news)
         if since >= (FLUSH_SECONDS if events else PROGRESS_SECONDS if self._news else lease_seconds / 3):
-            queue.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
+            held.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
             self._news, self._written = [], now
 
     def _publish_checkpoint(self, data: dict[str, object]) -> None:
@@ -177,7 +178,7 @@ class Attempt:
         self._storage.publish(draft, key, synced=True)
         try:
             seconds = self._settings.lease_seconds
-            gone = queue.keep_checkpoint(self._database, lease, self._news, key, data, lease_seconds=seconds)
+            gone = held.keep_checkpoint(self._database, lease, self._news, key, data, lease_seconds=seconds)
         except Stale:
             self._storage.delete(key)
             raise
@@ -194,28 +195,28 @@ class Attempt:
         match kind:
             case "done":
                 self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
-                queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
+                held.succeed(database, lease, self._news, result=data["result"], card=data["card"])
             case "failed" if data["code"] == "storage_failed":
-                queue.put_back(database, lease, data["code"], data["message"], self._news)
+                held.put_back(database, lease, data["code"], data["message"], self._news)
             case "failed" if data["code"] == OUT_OF_MEMORY:
                 self._fail_for_memory(data["message"])
             case "failed":
-                queue.fail(database, lease, data["code"], data["message"], self._news)
+                held.fail(database, lease, data["code"], data["message"], self._news)
             case "cancel":
                 self._child.stop(STOP_SECONDS)
-                queue.cancel(database, lease, self._news)
+                held.cancel(database, lease, self._news)
             case "pause":
-                queue.pause(database, lease, self._news)
+                held.pause(database, lease, self._news)
             case "leave":
-                queue.hand_back(database, lease, "its worker was stopped", self._news)
+                held.hand_back(database, lease, "its worker was stopped", self._news)
             case "deadline":
                 self._child.stop(STOP_SECONDS)
                 message = "the job has run for as long as its deadline_seconds allow"
-                queue.fail(database, lease, "deadline_exceeded", message, self._news)
+                held.fail(database, lease, "deadline_exceeded", message, self._news)
             case "stalled":
                 self._child.end()
                 message = f"the training has told no progress for {self._settings.stall_seconds:g} s"
-                queue.put_back(database, lease, "stalled", message, self._news)
+                held.put_back(database, lease, "stalled", message, self._news)
         return kind == "done"
 
     def _halt(self) -> Message | None:
@@ -243,10 +244,10 @@ class Attempt:
             self._fail_for_memory(message)
         else:
             message = str(death)
-            queue.put_back(self._database, self._lease, "child_died", message, self._news)
+            held.put_back(self._database, self._lease, "child_died", message, self._news)
 
     def _fail_for_memory(self, message: str) -> None:
         """Say what was expected, too: a job that needs far more than that is a mistake of the estimate's."""
         expected = self._lease.estimated_bytes
         told = f"{message}; it was estimated to need {expected} bytes" if expected else message
-        queue.fail(self._database, self._lease, OUT_OF_MEMORY, told, self._news)
+        held.fail(self._database, self._lease, OUT_OF_MEMORY, told, self._news)

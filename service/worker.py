@@ -24,7 +24,7 @@ from service.data_dir import CannotStart, prepare
 from service.db import Database, Watch
 from service.devices import slots_of
 from service.doctor import tell
-from service.jobs import files, queue
+from service.jobs import files, held, queue
 from service.measuring import Measuring
 from service.roster import Entry
 from service.settings import Settings
@@ -126,7 +126,7 @@ class _Slot(threading.Thread):
                 child = self._children.take(self._device)
             except OSError as error:  # else the job would wait until its lease has run out
                 self._busy = False
-                queue.hand_back(database, lease, f"its worker could not begin: {error}")
+                held.hand_back(database, lease, f"its worker could not begin: {error}")
                 raise
             log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
             try:

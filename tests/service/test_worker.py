@@ -20,7 +20,7 @@ from service.children import Child, Children
 from service.context import Context
 from service.datasets.encoding import Encoding
 from service.datasets.schemas import Dataset
-from service.jobs import actions, files, queue
+from service.jobs import actions, files, held, queue
 from service.jobs.metrics import Curve
 from service.jobs.service import get_job
 from service.models.card import CARD
@@ -220,8 +220,8 @@ def test_files_of_dead_attempts_are_swept(tmp_path: Path, new_database: NewDatab
         jobs = [post(context, dataset) for _ in range(3)]
         leases = [queue.claim(context.database, lease_seconds=30) for _ in jobs]
         done, running, failed = (lease for lease in leases if lease)
-        queue.succeed(context.database, done, result={}, card={})
-        queue.fail(context.database, failed, "code", "message")
+        held.succeed(context.database, done, result={}, card={})
+        held.fail(context.database, failed, "code", "message")
         alive = [done.folder, running.folder + files.DRAFT]
         dead = [
             failed.folder,
