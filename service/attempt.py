@@ -29,8 +29,10 @@ PROGRESS_SECONDS = 1.0
 STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
-OUT_OF_MEMORY = "out_of_memory"
 """How long a child that is to stop may write its checkpoint."""
+ERROR_PAUSE_SECONDS = 1.0
+"""Before what has failed for a reason that may pass, such as a full disk, is tried again."""
+OUT_OF_MEMORY, STORAGE_FAILED = "out_of_memory", "storage_failed"
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +60,7 @@ class Attempt:
         self._settings, self._database, self._storage = workplace.settings, workplace.database, workplace.storage
         self._lease, self._child, self._watch, self._leave = lease, child, watch, leave
         self._news: list[News] = []
-        self._written = self._heard = time.monotonic()
+        self._written = self._heard = self._asked = time.monotonic()
         self._saving = False
 
     def run(self) -> None:
@@ -87,8 +89,7 @@ class Attempt:
             self._bury(death)
         except OSError as error:  # a full disk, most likely; or the lease is lost, and another worker has swept them
             log.exception("%s: the files can't be published", lease.job_id)
-            message = f"the files can't be published: {error.strerror}"
-            held.put_back(self._database, lease, "storage_failed", message, self._news)
+            self._try_again_later(f"the files can't be published: {error.strerror}")
 
     def _discard(self) -> None:
         """Remove what no row will make visible, once nothing more can come."""
@@ -151,7 +152,10 @@ class Attempt:
 
     def _reason_to_stop(self) -> Message | None:
         """Return why the child has to stop, if it has to: its user's wish first."""
-        if self._watch.changed():
+        now = time.monotonic()
+        # A job that is done sooner isn't asked after, and one that says much not each time.
+        if now - self._asked >= TICK_SECONDS and self._watch.changed():
+            self._asked = now
             requested = held.requested(self._database, self._lease)
             if requested:
                 return requested, {}
@@ -159,7 +163,7 @@ class Attempt:
             return "leave", {}
         if self._lease.ends_at is not None and time.time() > self._lease.ends_at:
             return "deadline", {}
-        if time.monotonic() - self._heard > self._settings.stall_seconds:
+        if now - self._heard > self._settings.stall_seconds:
             return "stalled", {}
         return None
 
@@ -196,8 +200,8 @@ class Attempt:
             case "done":
                 self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
                 held.succeed(database, lease, self._news, result=data["result"], card=data["card"])
-            case "failed" if data["code"] == "storage_failed":
-                held.put_back(database, lease, data["code"], data["message"], self._news)
+            case "failed" if data["code"] == STORAGE_FAILED:
+                self._try_again_later(data["message"])
             case "failed" if data["code"] == OUT_OF_MEMORY:
                 self._fail_for_memory(data["message"])
             case "failed":
@@ -245,6 +249,12 @@ class Attempt:
         else:
             message = str(death)
             held.put_back(self._database, self._lease, "child_died", message, self._news)
+
+    def _try_again_later(self, message: str) -> None:
+        """Put the job back after a pause, for which it is held: other workers may well write to the same disk."""
+        self._discard()
+        self._leave.wait(ERROR_PAUSE_SECONDS)
+        held.put_back(self._database, self._lease, STORAGE_FAILED, message, self._news)
 
     def _fail_for_memory(self, message: str) -> None:
         """Say what was expected, too: a job that needs far more than that is a mistake of the estimate's."""

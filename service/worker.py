@@ -18,7 +18,7 @@ from contextlib import closing
 
 from core.threads import cores
 from service import logs, standard_input
-from service.attempt import Attempt, Workplace
+from service.attempt import ERROR_PAUSE_SECONDS, Attempt, Workplace
 from service.children import Children
 from service.data_dir import CannotStart, prepare
 from service.db import Database, Watch
@@ -36,7 +36,6 @@ EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
 BESIDES_SECONDS = 0.1
 """How often a worker sees to what it does beside jobs."""
-ERROR_PAUSE_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 

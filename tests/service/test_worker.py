@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import select, update
 
 import core
 from service import tables
+from service.attempt import ERROR_PAUSE_SECONDS
 from service.children import Child, Children
 from service.context import Context
 from service.datasets.encoding import Encoding
@@ -164,7 +166,7 @@ def test_a_lease_lost_while_publishing_leaves_no_model(
         assert session.scalars(select(tables.Model).where(tables.Model.job_id == job.id)).all() == []
 
 
-def test_a_full_disk_costs_attempts_and_leaves_nothing(
+def test_a_full_disk_costs_attempts_with_a_pause_between_and_leaves_nothing(
     context: Context, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
     def no_space(_storage: Storage, _draft: Path, _key: str, **_options: Any) -> Path:
@@ -176,6 +178,10 @@ def test_a_full_disk_costs_attempts_and_leaves_nothing(
     assert (job.state, job.attempts, job.error.code) == ("failed", 3, "storage_failed")
     assert "No space left on device, in attempt 3 of 3" in job.error.message
     assert not [name for name in published(context) if job.id in name]
+    with context.database.read() as session:
+        events = session.scalars(select(tables.Event).where(tables.Event.job_id == job.id)).all()
+    began = [event.created_at for event in events if event.data.get("state") == "running"]
+    assert min(later - earlier for earlier, later in pairwise(began)) >= ERROR_PAUSE_SECONDS
 
 
 def test_a_worker_goes_on_after_an_error_of_its_own(

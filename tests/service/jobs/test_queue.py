@@ -203,3 +203,12 @@ def test_looking_for_work_waits_for_no_writer(context: Context, job: Job):
         session.execute(update(tables.Job).values(epochs_done=1))
         assert claim(context) is None
         assert held.requested(context.database, lease) is None
+
+
+def test_what_happens_twice_is_told_twice(context: Context, job: Job):
+    """Only a try after one whose answer was lost takes such news for those that it wrote."""
+    lease = claimed(context)
+    news = [News("log", {"message": "again"}, 1000.0)]
+    for _ in range(2):
+        held.append(context.database, lease, news, lease_seconds=30)
+    assert [kind for _, kind, _ in history_of(context, job.id)] == ["state", "state", "log", "log"]
