@@ -15,9 +15,10 @@ from service import logs
 from service.children import Child, ChildDied
 from service.datasets.files import table_key
 from service.db import Database, DatabaseTrouble, Watch
-from service.jobs import files, queue
+from service.jobs import files, held
 from service.jobs.best import Best, best_before
-from service.jobs.queue import Lease, News
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from service.jobs.states import Stale
 from service.protocol import FINAL, Assignment, Message, PredictionAssignment, Work
 from service.settings import Settings
@@ -30,8 +31,10 @@ STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
 """How long a child that is to stop may write its checkpoint."""
-OUT_OF_MEMORY = "out_of_memory"
-NOT_ITS_FAULT = ("storage_failed", "device_failed")
+ERROR_PAUSE_SECONDS = 1.0
+"""Before what has failed for a reason that may pass, such as a full disk, is tried again."""
+OUT_OF_MEMORY, STORAGE_FAILED = "out_of_memory", "storage_failed"
+NOT_ITS_FAULT = (STORAGE_FAILED, "device_failed")
 """What a job fails with that may go well another time, or elsewhere."""
 log = logging.getLogger(__name__)
 
@@ -61,7 +64,7 @@ class Attempt:
         self._lease, self._child, self._watch, self._leave = lease, child, watch, leave
         self._news: list[News] = []
         self._best = Best()
-        self._written = self._heard = time.monotonic()
+        self._written = self._heard = self._asked = time.monotonic()
         self._saving = False
 
     def run(self) -> None:
@@ -92,8 +95,7 @@ class Attempt:
             self._bury(death)
         except OSError as error:  # a full disk, most likely; or the lease is lost, and another worker has swept them
             log.exception("%s: the files can't be published", lease.job_id)
-            message = f"the files can't be published: {error.strerror}"
-            queue.put_back(self._database, lease, "storage_failed", message, self._news)
+            self._try_again_later(STORAGE_FAILED, f"the files can't be published: {error.strerror}")
 
     def _discard(self) -> None:
         """Remove what no row will make visible, once nothing more can come."""
@@ -165,15 +167,18 @@ class Attempt:
 
     def _reason_to_stop(self) -> Message | None:
         """Return why the child has to stop, if it has to: its user's wish first."""
-        if self._watch.changed():
-            requested = queue.requested(self._database, self._lease)
+        now = time.monotonic()
+        # A job that is done sooner isn't asked after, and one that says much not each time.
+        if now - self._asked >= TICK_SECONDS and self._watch.changed():
+            self._asked = now
+            requested = held.requested(self._database, self._lease)
             if requested:
                 return requested, {}
         if self._leave.is_set():
             return "leave", {}
         if self._lease.ends_at is not None and time.time() > self._lease.ends_at:
             return "deadline", {}
-        if time.monotonic() - self._heard > self._settings.stall_seconds:
+        if now - self._heard > self._settings.stall_seconds:
             return "stalled", {}
         return None
 
@@ -182,7 +187,7 @@ class Attempt:
         lease_seconds, since = self._settings.lease_seconds, now - self._written
         events = any(news.kind != "progress" for news in self._news)
         if since >= (FLUSH_SECONDS if events else PROGRESS_SECONDS if self._news else lease_seconds / 3):
-            queue.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
+            held.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
             self._news, self._written = [], now
 
     def _publish_checkpoint(self, data: dict[str, object]) -> None:
@@ -192,7 +197,7 @@ class Attempt:
         self._storage.publish(draft, key, synced=True)
         try:
             seconds = self._settings.lease_seconds
-            gone = queue.keep_checkpoint(self._database, lease, self._news, key, data, lease_seconds=seconds)
+            gone = held.keep_checkpoint(self._database, lease, self._news, key, data, lease_seconds=seconds)
         except Stale:
             self._storage.delete(key)
             raise
@@ -210,30 +215,30 @@ class Attempt:
             case "done":
                 self._storage.publish(files.draft(self._storage, lease.folder), lease.folder, synced=True)
                 if lease.kind == "prediction":
-                    queue.succeed_without_model(database, lease, self._news, result=data["result"])
+                    held.succeed_without_model(database, lease, self._news, result=data["result"])
                 else:
-                    queue.succeed(database, lease, self._news, result=data["result"], card=data["card"])
+                    held.succeed(database, lease, self._news, result=data["result"], card=data["card"])
             case "failed" if data["code"] in NOT_ITS_FAULT:
-                queue.put_back(database, lease, data["code"], data["message"], self._news)
+                self._try_again_later(data["code"], data["message"])
             case "failed" if data["code"] == OUT_OF_MEMORY:
                 self._fail_for_memory(data["message"])
             case "failed":
-                queue.fail(database, lease, data["code"], data["message"], self._news)
+                held.fail(database, lease, data["code"], data["message"], self._news)
             case "cancel":
                 self._child.stop(STOP_SECONDS)
-                queue.cancel(database, lease, self._news)
+                held.cancel(database, lease, self._news)
             case "pause":
-                queue.pause(database, lease, self._news)
+                held.pause(database, lease, self._news)
             case "leave":
-                queue.hand_back(database, lease, "its worker was stopped", self._news)
+                held.hand_back(database, lease, "its worker was stopped", self._news)
             case "deadline":
                 self._child.stop(STOP_SECONDS)
                 message = "the job has run for as long as its deadline_seconds allow"
-                queue.fail(database, lease, "deadline_exceeded", message, self._news)
+                held.fail(database, lease, "deadline_exceeded", message, self._news)
             case "stalled":
                 self._child.end()
                 message = f"the training has told no progress for {self._settings.stall_seconds:g} s"
-                queue.put_back(database, lease, "stalled", message, self._news)
+                held.put_back(database, lease, "stalled", message, self._news)
         return kind == "done"
 
     def _halt(self) -> Message | None:
@@ -261,10 +266,16 @@ class Attempt:
             self._fail_for_memory(message)
         else:
             message = str(death)
-            queue.put_back(self._database, self._lease, "child_died", message, self._news)
+            held.put_back(self._database, self._lease, "child_died", message, self._news)
+
+    def _try_again_later(self, code: str, message: str) -> None:
+        """Put the job back after a pause, for which it is held: other workers may well write to the same disk."""
+        self._discard()
+        self._leave.wait(ERROR_PAUSE_SECONDS)
+        held.put_back(self._database, self._lease, code, message, self._news)
 
     def _fail_for_memory(self, message: str) -> None:
         """Say what was expected, too: a job that needs far more than that is a mistake of the estimate's."""
         expected = self._lease.estimated_bytes
         told = f"{message}; it was estimated to need {expected} bytes" if expected else message
-        queue.fail(self._database, self._lease, OUT_OF_MEMORY, told, self._news)
+        held.fail(self._database, self._lease, OUT_OF_MEMORY, told, self._news)

@@ -18,13 +18,13 @@ from contextlib import closing
 
 from core.threads import cores
 from service import logs, standard_input
-from service.attempt import Attempt, Workplace
+from service.attempt import ERROR_PAUSE_SECONDS, Attempt, Workplace
 from service.children import Children
 from service.data_dir import CannotStart, prepare
 from service.db import Database, Watch
 from service.devices import slots_of
 from service.doctor import tell
-from service.jobs import files, queue
+from service.jobs import files, held, queue
 from service.measuring import Measuring
 from service.roster import Entry
 from service.settings import Settings
@@ -36,7 +36,6 @@ EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
 BESIDES_SECONDS = 0.1
 """How often a worker sees to what it does beside jobs."""
-ERROR_PAUSE_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -132,7 +131,7 @@ class _Slot(threading.Thread):
                 child = self._children.take(self._device)
             except OSError as error:  # else the job would wait until its lease has run out
                 self._busy = False
-                queue.hand_back(database, lease, f"its worker could not begin: {error}")
+                held.hand_back(database, lease, f"its worker could not begin: {error}")
                 raise
             log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
             try:

@@ -20,7 +20,8 @@ local folder). A tiny job is one epoch on the irises. In the burst, 20 clients p
 with 2 workers and wait for all of them; each must have succeeded, in its first attempt. A job's turnaround there is
 that of its row, from its making to its end; alone, it is what its client measures, from the POST until it knows.
 The half-minute job's time is its client's too, against `core.fit` on the same rows in a process of its own, and both
-must reach the same loss. The viewers' own work, of a process of theirs, is in what they cost the job.
+must reach the same loss. The viewers connect while the job is queued, so that what they cost is that of a job being
+watched; the work of their own process, which has the same cores, is in it.
 """
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from benchmarks.jobs import watching
 from benchmarks.jobs.overhead import BATCH, UNITS, samples
 from benchmarks.jobs.place import numbers, service
-from benchmarks.session import ROOT
 from service.client import Client
 
 VIEWERS = 200
+ENDLESS = 10**6
 
 
 def slowdowns(seconds: float = 10.0, rounds: int = 3) -> list[float]:
-    """Return for each round by which share a job of about `seconds` took longer with viewers than without."""
+    """Return for each round by which share a job of about `seconds` took longer with viewers than without.
+
+    The job waits behind another until all have connected, so that what is measured is a job that is watched; a stream
+    is opened once, and followed for as long as the job takes.
+    """
     network = {"layers": [{"units": UNITS, "activation": "tanh"}]}
     found = []
     with service(1) as url, Client(url) as client:
@@ -24,18 +31,12 @@ def slowdowns(seconds: float = 10.0, rounds: int = 3) -> list[float]:
 
         def training(epochs: int, viewers: int) -> float:
             """Return the seconds of the training, as the service tells them."""
+            before = client.jobs.create(**spec, epochs=ENDLESS)
+            while client.jobs.get(before.id).progress.step < 1:
+                time.sleep(0.01)
             job = client.jobs.create(**spec, epochs=epochs)
-            if viewers:
-                watching = subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.jobs.viewers", url, job.id, str(viewers)],
-                    cwd=ROOT,
-                    stdout=subprocess.PIPE,
-                )
-                with watching:
-                    done = client.jobs.wait(job.id)
-                    assert watching.stdout is not None
-                    assert int(watching.stdout.read()) == viewers, "a viewer did not see the end"
-            else:
+            with _watching(url, job.id, viewers):
+                client.jobs.cancel(before.id)
                 done = client.jobs.wait(job.id)
             assert done.result is not None, done.error
             return done.result.seconds
@@ -48,25 +49,17 @@ def slowdowns(seconds: float = 10.0, rounds: int = 3) -> list[float]:
     return found
 
 
-async def watch(url: str, job_id: str, viewers: int) -> int:
-    """Follow the job's stream to its end with so many connections; return how many saw it succeed."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_view(url, job_id)) for _ in range(viewers)]
-    return sum(task.result() for task in tasks)
-
-
-async def _view(url: str, job_id: str) -> bool:
-    # No client library: what it costs to take an answer apart isn't the service's.
+@contextmanager
+def _watching(url: str, job_id: str, viewers: int) -> Iterator[None]:
+    """Let so many follow the job, connected before and to its end after; none is no process."""
+    if not viewers:
+        yield
+        return
     address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    request = f"GET /v1/jobs/{job_id}/events/stream HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n"
-    writer.write(request.encode())
-    tail = b""
-    while piece := await reader.read(2**16):
-        tail = (tail + piece)[-1000:]
-    writer.close()
-    return b'"succeeded"' in tail
-
-
-if __name__ == "__main__":
-    print(asyncio.run(watch(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    where = [str(address.hostname), str(address.port), f"/v1/jobs/{job_id}/events/stream"]
+    command = [sys.executable, watching.__file__, *where, str(viewers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n", "not every viewer was let in"
+        yield
+        assert int(process.stdout.readline()) == viewers, "a viewer did not see the end"

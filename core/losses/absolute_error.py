@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.arrays import Array, Namespace
 from core.losses.loss import Loss, numbers
 
 
+@dataclass(frozen=True)
 class AbsoluteError(Loss):
     """J = 1/m Σ_k Σ_j |a_kj − y_kj|; ā = sign(a − y)/m, 0 at the kink. Goes with any last activation.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.arrays import Array, Namespace
 from core.losses.loss import Loss, numbers
 
 
+@dataclass(frozen=True)
 class Hinge(Loss):
     """J = 1/m Σ_k Σ_j max(0, 1 − s a), s = 2y − 1 = ±1; ā = −s/m where s a < 1, else 0 (at the kink, 0).
 

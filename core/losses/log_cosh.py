@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from core.arrays import Array, Namespace
 from core.losses.loss import Loss, numbers
 
 
+@dataclass(frozen=True)
 class LogCosh(Loss):
     """J = 1/m Σ_k Σ_j ln cosh(r), r = a − y; ā = tanh(r)/m. Near r²/2 for small r, |r| − ln 2 for large.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.arrays import Array, Namespace
@@ -9,6 +11,7 @@ from core.losses.held_exp import held_exp
 from core.losses.loss import Loss, numbers
 
 
+@dataclass(frozen=True)
 class Poisson(Loss):
     """J = 1/m Σ_k Σ_j (μ − y ln μ), μ = exp(z), for y ≥ 0; z̄ = (exp(z) − y)/m.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from core.arrays import Array, Namespace
 from core.losses.loss import Loss, LossScratch, numbers
 
 
+@dataclass(frozen=True)
 class SquaredError(Loss):
     """J = 1/(2m) Σ_k Σ_j (a_kj − y_kj)²; ā = (a − y)/m. Goes with any last activation.
 

@@ -13,6 +13,15 @@ def floats(column: pl.Series) -> np.ndarray:
     return column.cast(pl.Float64).to_numpy()
 
 
+def rows_of(table: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
+    """Return some rows of a table, by their different indices in ascending order, (n,) int.
+
+    >>> rows_of(pl.DataFrame({"a": [7, 8, 9]}), np.array([0, 2]))["a"].to_list()
+    [7, 9]
+    """
+    return table if len(rows) == len(table) else table[rows]  # polars would copy all of them, in its other threads
+
+
 def index_of(column: pl.Series, among: Sequence[str | None]) -> np.ndarray:
     """Return where each text of a column stands in `among`, (n_samples,) int64; −1 for one that doesn't.
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.datasets.arrays import rows_of
 from service.datasets.choices import EncodingChoices
 from service.datasets.features import Feature, fit_feature
 from service.datasets.schemas import Column
@@ -84,7 +85,7 @@ def fit_encoding(
         columns: from `summarize`.
         target: name of the column to predict.
         task: "classification" or "regression".
-        train_rows: indices of the training rows, (n_train,) int.
+        train_rows: indices of the training rows in ascending order, (n_train,) int.
         choices: how features are encoded; the defaults where not given.
         margin: whether the network answers two classes with a margin rather than a probability.
         positive: whether the network's numbers are positive, so that the target is divided by its mean only.
@@ -95,7 +96,7 @@ def fit_encoding(
     by_name = {column.name: column for column in columns}
     if target not in by_name:
         raise ValueError(f"target {target!r} is no column; expected one of {list(by_name)}")
-    training = table[train_rows]
+    training = rows_of(table, train_rows)
     return Encoding(
         features=[
             fit_feature(column, training[name], choices)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import core
 from core.backend import COPIED
-from core.estimate import estimate as core_estimate
+from core.estimate import estimate as estimated
 from core.regularization import Regularization
 from service import tables
 from service.datasets.features import CYCLES
@@ -32,12 +32,19 @@ LINE_SEARCH = 1.25
 """How often a step of an optimizer with a line search asks for the loss and its gradient, in the mean."""
 NORMALIZATION_PASSES, DROPOUT_PASSES = 3, 2
 """Passes over the units' numbers that these layers add."""
+_estimated = lru_cache(maxsize=256)(estimated)
+"""Core builds the training to see what it takes; jobs that come in hundreds are much alike."""
+_CALIBRATION = (
+    select(tables.Worker.calibration)
+    .where(tables.Worker.calibration.is_not(None))
+    .order_by(tables.Worker.seen_at.desc())
+    .limit(1)
+)
 
 
 def calibration_of(session: Session) -> Calibration | None:
     """Return what the worker that was seen last has measured; None where none has."""
-    known = select(tables.Worker.calibration).where(tables.Worker.calibration.is_not(None))
-    found = session.scalars(known.order_by(tables.Worker.seen_at.desc()).limit(1)).first()
+    found = session.scalars(_CALIBRATION).first()
     return None if found is None else Calibration.model_validate(found)
 
 
@@ -97,9 +104,9 @@ class _Job:
         spec, inputs = self.spec, self.inputs
         n_inputs = max(1, inputs.most)
         batch_size = self.n_train if spec.batch_size == "all" else min(spec.batch_size, self.n_train)
-        found = core_estimate(
+        found = _estimated(
             n_inputs,
-            layers_of(spec),
+            tuple(layers_of(spec)),
             n_samples=self.n_train,
             loss=LOSS.make(spec.loss),
             optimizer=OPTIMIZER.make(spec.optimizer),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import anyio
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from service import tables
 from service.context import Context
@@ -16,6 +16,7 @@ from service.schemas import Page
 
 HEARTBEAT_SECONDS = 15.0
 RETRY, HEARTBEAT = b"retry: 1000\n\n", b": still here\n\n"
+_STANDING = select(tables.Training.state, tables.Training.last_event).where(tables.Training.id == bindparam("id"))
 
 
 def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[Event]:
@@ -55,9 +56,8 @@ def told_last(context: Context, job_id: str, limit: int) -> list[Event]:
 
 def is_over(context: Context, job_id: str, *, after: int) -> bool:
     """Return whether the job has ended and no event follows `after`; 404 when there is no job."""
-    job = tables.Training
     with context.database.read() as session:
-        row = session.execute(select(job.state, job.last_event).where(job.id == job_id)).one_or_none()
+        row = session.execute(_STANDING, {"id": job_id}).one_or_none()
     if row is None:
         raise not_found("job", job_id)
     return row.state in ENDED and after >= row.last_event

@@ -81,9 +81,8 @@ class Asking:
         return None if row is None else row.job_id
 
     def keep(self, session: Session, job_id: str) -> None:
-        """Keep that `job_id` came of it; raises IntegrityError when another process has just kept something else."""
+        """Keep that `job_id` came of it: flushing raises IntegrityError when another process has just kept its own."""
         session.add(IdempotencyKey(owner=self.owner, key=self.key, fingerprint=self.fingerprint, job_id=job_id))
-        session.flush()
 
 
 def gone(job_id: str) -> Problem:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -32,7 +32,8 @@ from service.problems import not_found
 
 def post_job(context: Context, request: JobRequest) -> Job:
     """Queue the job; raises `Problem` (422) with everything that is wrong with it."""
-    settled = _settle(context, request)
+    with context.database.read() as session:
+        settled = _settle(session, context, request)
     with context.database.write() as session:
         return _queue(session, context, request, settled)
 
@@ -51,17 +52,19 @@ def post_job_once(context: Context, request: JobRequest, key: str) -> tuple[Job,
 
 def _queue_once(context: Context, request: JobRequest, asking: Asking) -> tuple[Job, bool]:
     with context.database.read() as session:
-        settled = None if asking.is_known(session) else _settle(context, request)
+        settled = None if asking.is_known(session) else _settle(session, context, request)
     with context.database.write() as session:
         job_id = asking.answer(session)
         if job_id is None:
-            job = _queue(session, context, request, settled or _settle(context, request))
-            asking.keep(session, job.id)
-            return job, False
+            settled = settled or _settle(session, context, request)
+            return _queue(session, context, request, settled, asking), False
         row = session.get(tables.Training, job_id)
         if row is None:
             raise gone(job_id)
         return _shape(session, row), True
+
+
+_KEPT = select(tables.Dataset.owner).where(tables.Dataset.id == bindparam("id")).with_for_update(read=True)
 
 
 @dataclass(frozen=True)
@@ -72,32 +75,28 @@ class _Settled:
     estimate: Estimate
 
 
-def _settle(context: Context, request: JobRequest) -> _Settled:
-    with context.database.read() as session:
-        dataset = session.get(tables.Dataset, request.dataset_id)
-        start = source_of(session, request.init_from) if request.init_from else None
-        others = others_of(session, request.split)
-        calibration = calibration_of(session)
+def _settle(session: Session, context: Context, request: JobRequest) -> _Settled:
+    dataset = session.get(tables.Dataset, request.dataset_id)
+    start = source_of(session, request.init_from) if request.init_from else None
+    others = others_of(session, request.split)
     spec = resolve(request, dataset, start, context.settings, others)
     assert dataset is not None, "resolve refuses a job without one"
-    return _Settled(spec, estimate(spec, dataset, calibration, others))
+    return _Settled(spec, estimate(spec, dataset, calibration_of(session), others))
 
 
-def _queue(session: Session, context: Context, request: JobRequest, settled: _Settled) -> Job:
+def _queue(
+    session: Session, context: Context, request: JobRequest, settled: _Settled, asking: Asking | None = None
+) -> Job:
     # Neither ever changes, but they may have gone since. From here on they can't, until the job that needs them is in.
-    dataset = session.get(tables.Dataset, request.dataset_id, with_for_update={"read": True})
+    owner = session.scalar(_KEPT, {"id": request.dataset_id})
     start = source_of(session, request.init_from, kept=True) if request.init_from else None
     others = others_of(session, request.split, kept=True)
-    if (
-        dataset is None
-        or (request.init_from and start is None)
-        or others.keys() < {*datasets_of(request.split).values()}
-    ):
-        resolve(request, dataset, start, context.settings, others)  # says so
-    assert dataset is not None, "resolve refuses a job without one"
+    if owner is None or (request.init_from and start is None) or others.keys() < {*datasets_of(request.split).values()}:
+        resolve(request, session.get(tables.Dataset, request.dataset_id), start, context.settings, others)  # says so
+    assert owner is not None, "resolve refuses a job without a data set"
     row = tables.Training(
         id=new_id("job"),
-        owner=dataset.owner,
+        owner=owner,
         key_id=context.caller.key_id,
         dataset_id=request.dataset_id,
         spec=settled.spec.model_dump(mode="json"),
@@ -108,6 +107,8 @@ def _queue(session: Session, context: Context, request: JobRequest, settled: _Se
         estimate=settled.estimate.model_dump(),
     )
     enqueue(session, row)
+    if asking:
+        asking.keep(session, row.id)
     return _shape(session, row)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from sqlalchemy import case, func, insert, update
+from sqlalchemy import case, func, update
 from sqlalchemy.orm import Session
 
 from service import tallies
+from service.jobs.history import add_events
 from service.jobs.schemas import State
-from service.tables import Event, Job
+from service.tables import Job
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "queued": frozenset({"running", "paused", "cancelled"}),
@@ -32,7 +33,16 @@ class Stale(Exception):  # noqa: N818 -- what the writer is, not what went wrong
     """The job is no longer in a state, or under a lease, from which this write is allowed: stop, and discard."""
 
 
-def move(session: Session, job_id: str, to: State, *, token: int, event: Mapping[str, Any], **changes: Any) -> int:
+def move(
+    session: Session,
+    job_id: str,
+    to: State,
+    *,
+    token: int,
+    event: Mapping[str, Any],
+    before: Sequence[dict[str, Any]] = (),
+    **changes: Any,
+) -> int:
     """Bring the job to the state `to` and append the event that says so, or do neither.
 
     Args:
@@ -41,6 +51,7 @@ def move(session: Session, job_id: str, to: State, *, token: int, event: Mapping
         to: the new state.
         token: the lease token under which the caller acts; the row must still carry it.
         event: what the event tells besides the state.
+        before: events to append before it, as `add_events` has them.
         changes: further columns to set.
 
     Returns:
@@ -61,23 +72,20 @@ def move(session: Session, job_id: str, to: State, *, token: int, event: Mapping
     row = session.execute(
         update(Job)
         .where(Job.id == job_id, Job.lease_token == token, Job.state.in_(sources))
-        .values(state=to, last_event=Job.last_event + 1, **changes)
+        .values(state=to, last_event=Job.last_event + len(before) + 1, **changes)
         .returning(Job.last_event, Job.created_at, Job.lease_token, Job.run_seconds)
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if row is None:
         raise Stale(f"{job_id} can't become {to} under the lease token {token}")
     data = {"state": to, **event}
-    session.execute(
-        insert(Event),
-        [{"job_id": job_id, "sequence": row.last_event, "kind": "state", "data": data, "created_at": now}],
-    )
+    told = {"kind": "state", "data": data, "created_at": now, "epochs": None}
+    add_events(session, job_id, row.last_event, [*before, told])
     _count(session, to, data, waited=now - row.created_at, ran=row.run_seconds, claims=row.lease_token)
     return row.last_event
 
 
 def _count(session: Session, to: State, data: Mapping[str, Any], *, waited: float, ran: float, claims: int) -> None:
-    tallies.count(session, tallies.EVENTS, "state")
     if to == "running":
         tallies.count(session, tallies.ATTEMPTS)
         if claims == 1:

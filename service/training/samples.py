@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 import core
+from service.datasets.arrays import rows_of
 from service.datasets.encoding import Encoding, fit_encoding
 from service.datasets.kinds import in_use
 from service.datasets.readers import read_table
@@ -81,7 +82,7 @@ def samples_of(
         CannotTrain: when there is nothing to learn from, or the encoding isn't one of this table.
     """
     spec = assignment.spec
-    with_target = table.filter(pl.col(spec.target).is_not_null())
+    with_target = _with(spec.target, table)
     rows = divide(spec, with_target)
     encoding = encoding or fit_encoding(
         with_target,
@@ -103,10 +104,15 @@ def samples_of(
         # Two classes are encoded for one output; a user may have asked for softmax over both instead.
         return Part(x, y.astype(np.int64).ravel() if loss.takes_labels else y)
 
-    train = part(with_target[rows.train])
+    train, validation, test = (part(rows_of(with_target, each)) for each in (rows.train, rows.validation, rows.test))
     assert train is not None, "resolved with rows to train on"
-    held_out = {"validation": part(with_target[rows.validation]), "test": part(with_target[rows.test])}
+    held_out = {"validation": validation, "test": test}
     for name, other in assignment.held_out.items():
         there = read_table(other.table, other.format)
-        held_out[name] = part(there.filter(pl.col(spec.target).is_not_null()))
+        held_out[name] = part(_with(spec.target, there))
     return Samples(encoding, train, held_out["validation"], held_out["test"], len(table) - len(with_target))
+
+
+def _with(target: str, table: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that have a target."""
+    return table.filter(pl.col(target).is_not_null()) if table[target].null_count() else table

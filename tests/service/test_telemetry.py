@@ -13,8 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete, text
 
 from service.context import Context
-from service.jobs import actions, queue
+from service.jobs import actions, held, queue
 from service.jobs.queue import Lease
+from service.jobs.states import Stale
 from service.tables import Worker
 from tests.service.jobs.api.asking import post, tell
 from tests.service.live import live
@@ -70,13 +71,13 @@ def test_jobs_are_counted_once_whatever_becomes_of_their_rows(app: tuple[httpx.C
         post(http, dataset)
     done, broken, lost = claimed(context), claimed(context), claimed(context)
     tell(context, done, 1, 2)
-    queue.succeed(context.database, done, result={}, card={})
-    queue.fail(context.database, broken, "non_finite_loss", "message")
+    held.succeed(context.database, done, result={}, card={})
+    held.fail(context.database, broken, "non_finite_loss", "message")
     tell(context, lost, 1)
-    queue.put_back(context.database, lost, "child_died", "it died")
+    held.put_back(context.database, lost, "child_died", "it died")
     again = claimed(context)
     assert (again.job_id, again.attempt) == (lost.job_id, 2)
-    with pytest.raises(queue.Stale):
+    with pytest.raises(Stale):
         tell(context, lost, 2)
 
     found = samples(http)
@@ -109,7 +110,7 @@ def test_two_web_processes_tell_the_same_of_jobs(app: tuple[httpx.Client, Contex
     http, context = app
     dataset = uploaded(http)
     post(http, dataset)
-    queue.fail(context.database, claimed(context), "code", "message")
+    held.fail(context.database, claimed(context), "code", "message")
     with live(context.settings.data_dir) as (other, _):
         for name, labels in (("job_failures_total", {"code": "code"}), ("job_attempts_total", {})):
             assert value(samples(other), name, **labels) == value(samples(http), name, **labels) == 1

@@ -15,7 +15,7 @@ import pytest
 
 from service import tables
 from service.context import Context
-from service.jobs import actions, queue
+from service.jobs import actions, held, queue
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from service.models.predictor import WEIGHTS
@@ -110,7 +110,7 @@ def test_a_stream_outlives_a_restart(tmp_path: Path, fragile: Server):
             fragile.start()
             lease = queue.claim(context.database, lease_seconds=30)
             assert lease is not None
-            queue.fail(context.database, lease, "code", "message")
+            held.fail(context.database, lease, "code", "message")
             rest = [line for line in lines if line.startswith("id:")]
         assert rest == ["id: 2", "id: 3"]
 

@@ -26,7 +26,7 @@ from service.datasets.files import table_key
 from service.datasets.readers import read_table
 from service.datasets.schemas import Column
 from service.ids import new_id
-from service.jobs import queue
+from service.jobs import held, queue
 from service.models.predictor import ENCODING, WEIGHTS
 from service.settings import Settings
 from tests.service.live import live
@@ -108,10 +108,10 @@ class World:
             assert lease is not None
             if lease.job_id == job_id:
                 break
-            queue.cancel(ann.database, lease)
+            held.cancel(ann.database, lease)
         epoch = {"epoch": 1, "epochs": 1, "step": 1, "seconds": 0.1, "loss": 1.0, "validation_loss": 1.0}
-        queue.append(ann.database, lease, [queue.News("metrics", epoch, 0.0)], lease_seconds=30)
-        queue.cancel(ann.database, lease)
+        held.append(ann.database, lease, [held.News("metrics", epoch, 0.0)], lease_seconds=30)
+        held.cancel(ann.database, lease)
         folder = f"checkpoints/{job_id}-1-1"
         checkpoint = tables.Checkpoint(
             id=new_id("ckpt"), owner="ann", job_id=job_id, folder=folder, epoch=1, step=1, data={}
@@ -134,7 +134,7 @@ class World:
         assert lease.job_id == prediction_id
         ann.storage.path(lease.folder).mkdir(parents=True)
         (ann.storage.path(lease.folder) / "predictions.csv").write_text("species\nAdelie\n")
-        queue.succeed_without_model(ann.database, lease, result={"bytes": 15, "seconds": 0.1})
+        held.succeed_without_model(ann.database, lease, result={"bytes": 15, "seconds": 0.1})
         return {
             "dataset_id": dataset["id"],
             "job_id": job_id,

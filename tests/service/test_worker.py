@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from sqlalchemy import select, update
 
 import core
 from service import tables
+from service.attempt import ERROR_PAUSE_SECONDS
 from service.children import Child, Children
 from service.context import Context
 from service.datasets.encoding import Encoding
 from service.datasets.schemas import Dataset
-from service.jobs import actions, files, queue
+from service.jobs import actions, files, held, queue
 from service.jobs.metrics import Curve
 from service.jobs.service import get_job
 from service.models.card import CARD
@@ -185,7 +187,7 @@ def test_a_lease_lost_while_publishing_leaves_no_model(
         assert session.scalars(select(tables.Model).where(tables.Model.job_id == job.id)).all() == []
 
 
-def test_a_full_disk_costs_attempts_and_leaves_nothing(
+def test_a_full_disk_costs_attempts_with_a_pause_between_and_leaves_nothing(
     context: Context, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ):
     def no_space(_storage: Storage, _draft: Path, _key: str, **_options: Any) -> Path:
@@ -197,6 +199,10 @@ def test_a_full_disk_costs_attempts_and_leaves_nothing(
     assert (job.state, job.attempts, job.error.code) == ("failed", 3, "storage_failed")
     assert "No space left on device, in attempt 3 of 3" in job.error.message
     assert not [name for name in published(context) if job.id in name]
+    with context.database.read() as session:
+        events = session.scalars(select(tables.Event).where(tables.Event.job_id == job.id)).all()
+    began = [event.created_at for event in events if event.data.get("state") == "running"]
+    assert min(later - earlier for earlier, later in pairwise(began)) >= ERROR_PAUSE_SECONDS
 
 
 def test_a_worker_goes_on_after_an_error_of_its_own(
@@ -241,8 +247,8 @@ def test_files_of_dead_attempts_are_swept(tmp_path: Path, new_database: NewDatab
         jobs = [post(context, dataset) for _ in range(3)]
         leases = [queue.claim(context.database, lease_seconds=30) for _ in jobs]
         done, running, failed = (lease for lease in leases if lease)
-        queue.succeed(context.database, done, result={}, card={})
-        queue.fail(context.database, failed, "code", "message")
+        held.succeed(context.database, done, result={}, card={})
+        held.fail(context.database, failed, "code", "message")
         alive = [done.folder, running.folder + files.DRAFT]
         dead = [
             failed.folder,

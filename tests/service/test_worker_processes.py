@@ -14,7 +14,7 @@ import pytest
 
 from service.context import Context
 from service.datasets.schemas import Dataset
-from service.jobs import actions, files, queue
+from service.jobs import actions, files, held, queue
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from tests.service.conftest import NewDatabase
@@ -158,7 +158,7 @@ def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
         worker.popen.send_signal(signal.SIGCONT)
         assert eventually(lambda: "the lease is lost" in worker.log)
         assert history_of(context, job.id) == before
-        queue.cancel(context.database, lease)
+        held.cancel(context.database, lease)
 
 
 def test_a_lease_is_kept_while_an_epoch_takes_longer(context: Context, dataset: Dataset):

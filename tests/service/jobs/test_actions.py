@@ -18,7 +18,7 @@ from service.context import Context
 from service.datasets.schemas import Dataset
 from service.datasets.service import delete_dataset
 from service.ids import new_id
-from service.jobs import actions, queue
+from service.jobs import actions, held, queue
 from service.jobs.actions import ACTIONS, Action, Situation
 from service.jobs.schemas import Job
 from service.jobs.states import Stale
@@ -221,7 +221,7 @@ def test_a_wish_to_pause_outlives_the_worker(context: Context, job: Job, how: st
     assert lease is not None
     actions.pause(context, job.id)
     if how == "hand_back":
-        queue.hand_back(context.database, lease, "its worker was stopped")
+        held.hand_back(context.database, lease, "its worker was stopped")
     assert queue.claim(context.database, lease_seconds=30) is None
     assert situation(context, job) == "paused"
 
@@ -235,15 +235,15 @@ def test_a_worker_that_pauses_follows_what_is_wished_by_then(
     """The wish changes while the child writes its checkpoint."""
     lease = claimed(context, job)
     actions.pause(context, job.id)
-    assert queue.requested(context.database, lease) == "pause"
+    assert held.requested(context.database, lease) == "pause"
     if action:
         DO[action](context, job.id)
-    queue.pause(context.database, lease)
+    held.pause(context.database, lease)
     assert situation(context, job) == after
     row = row_of(context, job.id)
     assert (row["attempts"], row["requested"], row["lease_expires_at"]) == (attempts, None, None)
     with pytest.raises(Stale):
-        queue.append(context.database, lease, [], lease_seconds=30)
+        held.append(context.database, lease, [], lease_seconds=30)
 
 
 def at_once(*each: Callable[[], Any]) -> list[Any]:
@@ -291,7 +291,7 @@ def test_a_claim_comes_before_an_action(context: Context, job: Job, monkeypatch:
     claim, act = partial(queue.claim, context.database, lease_seconds=30), partial(DO[action], context, job.id)
     lease, _ = in_order(monkeypatch, queue, claim, act)
     wish = {"pause": "pause", "cancel": "cancel"}.get(action)
-    assert queue.requested(context.database, lease) == wish
+    assert held.requested(context.database, lease) == wish
     assert situation(context, job) == {"pause": "pausing", "cancel": "cancelling"}.get(action, "running")
 
 
@@ -335,7 +335,7 @@ def test_a_claim_and_an_action_at_once(context: Context, dataset: Dataset, actio
         sequences = [sequence for sequence, _, _ in history_of(context, job.id)]
         assert sequences == list(range(1, len(sequences) + 1))
         if lease:
-            queue.fail(context.database, lease, "code", "message")
+            held.fail(context.database, lease, "code", "message")
 
 
 def test_cancelling_overrides_pausing_at_once(context: Context, dataset: Dataset):
@@ -344,7 +344,7 @@ def test_cancelling_overrides_pausing_at_once(context: Context, dataset: Dataset
         lease = claimed(context, job)
         at_once(partial(actions.pause, context, job.id), partial(actions.cancel, context, job.id))
         assert situation(context, job) == "cancelling"
-        queue.cancel(context.database, lease)
+        held.cancel(context.database, lease)
 
 
 def test_resuming_twice_at_once_queues_once(context: Context, dataset: Dataset):

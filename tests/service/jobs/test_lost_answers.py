@@ -13,8 +13,9 @@ from sqlalchemy import Connection, event, select
 
 from service import tables
 from service.context import Context
-from service.jobs import queue
-from service.jobs.queue import Lease, News
+from service.jobs import held, queue
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from service.jobs.schemas import Job
 from service.jobs.states import Stale
 from tests.service.history import history_of, row_of, states_of
@@ -73,15 +74,15 @@ def test_a_claim(context: Context, job: Job, dying: Any):
         lease = claimed(context)
     row = row_of(context, job.id)
     assert (lease.job_id, lease.token, lease.attempt) == (job.id, row["lease_token"], row["attempts"]) == (job.id, 1, 1)
-    queue.append(context.database, lease, [], lease_seconds=30)
+    held.append(context.database, lease, [], lease_seconds=30)
     assert states_of(context, job) == ["queued", "running"]
 
 
 def test_events(context: Context, job: Job, dying: Any):
     lease = claimed(context)
     with dying():
-        queue.append(context.database, lease, NEWS, lease_seconds=30)
-    queue.append(context.database, lease, [News("log", {"message": "next"}, time.time())], lease_seconds=30)
+        held.append(context.database, lease, NEWS, lease_seconds=30)
+    held.append(context.database, lease, [News("log", {"message": "next"}, time.time())], lease_seconds=30)
     assert [kind for _, kind, _ in history_of(context, job.id)] == ["state", "state", "metrics", "log"]
     assert row_of(context, job.id)["steps_done"] == 3
 
@@ -90,7 +91,7 @@ def test_a_checkpoint(context: Context, job: Job, dying: Any):
     lease = claimed(context)
     data = {"epoch": 3, "step": 3, "attempt": 1}
     with dying():
-        queue.keep_checkpoint(context.database, lease, NEWS, "checkpoints/here", data, lease_seconds=30)
+        held.keep_checkpoint(context.database, lease, NEWS, "checkpoints/here", data, lease_seconds=30)
     assert [kind for _, kind, _ in history_of(context, job.id)] == ["state", "state", "metrics", "checkpoint"]
     with context.database.read() as session:
         assert session.scalars(select(tables.Checkpoint.id)).all() == [row_of(context, job.id)["checkpoint_id"]]
@@ -99,7 +100,7 @@ def test_a_checkpoint(context: Context, job: Job, dying: Any):
 def test_success(context: Context, job: Job, dying: Any):
     lease = claimed(context)
     with dying():
-        model_id = queue.succeed(context.database, lease, NEWS, result={}, card={})
+        model_id = held.succeed(context.database, lease, NEWS, result={}, card={})
     with context.database.read() as session:
         assert session.scalars(select(tables.Model.id)).all() == [model_id] == [row_of(context, job.id)["model_id"]]
     assert states_of(context, job) == ["queued", "running", "succeeded"]
@@ -110,7 +111,7 @@ def test_failure(context: Context, job: Job, dying: Any, request: pytest.Fixture
     made = request.node.callspec.params["dying"] == "after"
     with dying():
         try:
-            queue.fail(context.database, lease, "code", "message", NEWS)
+            held.fail(context.database, lease, "code", "message", NEWS)
         except Stale:
             assert made
     assert states_of(context, job) == ["queued", "running", "failed"]

@@ -14,7 +14,7 @@ from service import tables
 from service.context import Context
 from service.datasets.schemas import Dataset
 from service.ids import new_id
-from service.jobs import queue
+from service.jobs import held, queue
 from service.jobs.order import first_in_line
 from service.jobs.queue import Lease
 from service.jobs.schemas import State
@@ -69,7 +69,7 @@ def test_a_job_that_was_put_back_keeps_its_age(context: Context, dataset: Datase
     first, second = post_at(context, dataset, 0), post_at(context, dataset, 0)
     lease = claim(context)
     assert lease is not None
-    queue.put_back(context.database, lease, "child_died", "it died")
+    held.put_back(context.database, lease, "child_died", "it died")
     assert claim_all(context) == [first, second]
 
 
@@ -80,7 +80,7 @@ def test_a_key_has_no_more_jobs_running_than_it_may(context: Context, dataset: D
     others = [post_at(context, dataset, 0, owner) for owner in (None, free, None, free)]
     leases = [lease for _ in range(8) if (lease := claim(context))]
     assert [lease.job_id for lease in leases] == limited[:limit] + others
-    queue.fail(context.database, leases[0], "code", "message")
+    held.fail(context.database, leases[0], "code", "message")
     assert claim_all(context) == limited[limit : limit + 1]
 
 
@@ -101,7 +101,7 @@ def test_attempts_are_counted_against_the_jobs_own_number(context: Context, data
         lease = claim(context)
         assert lease is not None
         assert (lease.job_id, lease.attempt) == (job.id, attempt)
-        queue.put_back(context.database, lease, "child_died", "it died")
+        held.put_back(context.database, lease, "child_died", "it died")
     assert row_of(context, job.id)["state"] == "failed"
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 from service import tables
 from service.context import Context
 from service.datasets.schemas import Dataset
-from service.jobs import actions, queue
-from service.jobs.queue import Lease, News
+from service.jobs import actions, held, queue
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from service.jobs.schemas import Job
 from service.jobs.states import Stale
 from tests.service.history import history_of, row_of
@@ -39,14 +40,14 @@ def metrics_of(*epochs: int) -> list[News]:
 
 
 WRITES: dict[str, Callable[[Context, Lease], object]] = {
-    "renew": lambda c, lease: queue.append(c.database, lease, [], lease_seconds=30),
-    "requested": lambda c, lease: queue.requested(c.database, lease),
-    "append": lambda c, lease: queue.append(c.database, lease, metrics_of(1), lease_seconds=30),
-    "succeed": lambda c, lease: queue.succeed(c.database, lease, result=RESULT, card={}),
-    "fail": lambda c, lease: queue.fail(c.database, lease, "code", "message"),
-    "cancel": lambda c, lease: queue.cancel(c.database, lease),
-    "put_back": lambda c, lease: queue.put_back(c.database, lease, "code", "message"),
-    "hand_back": lambda c, lease: queue.hand_back(c.database, lease, "message"),
+    "renew": lambda c, lease: held.append(c.database, lease, [], lease_seconds=30),
+    "requested": lambda c, lease: held.requested(c.database, lease),
+    "append": lambda c, lease: held.append(c.database, lease, metrics_of(1), lease_seconds=30),
+    "succeed": lambda c, lease: held.succeed(c.database, lease, result=RESULT, card={}),
+    "fail": lambda c, lease: held.fail(c.database, lease, "code", "message"),
+    "cancel": lambda c, lease: held.cancel(c.database, lease),
+    "put_back": lambda c, lease: held.put_back(c.database, lease, "code", "message"),
+    "hand_back": lambda c, lease: held.hand_back(c.database, lease, "message"),
 }
 
 
@@ -91,9 +92,9 @@ def test_a_stale_worker_writes_nothing(context: Context, job: Job, write: str, h
     if how == "lease lost":
         assert claimed(context).token == 2
     elif how == "handed back":
-        queue.hand_back(context.database, stale, "going")
+        held.hand_back(context.database, stale, "going")
     else:
-        queue.fail(context.database, stale, "code", "message")
+        held.fail(context.database, stale, "code", "message")
     if how == "deleted":
         actions.delete_job(context, job.id)
         before = None
@@ -109,12 +110,12 @@ def test_a_stale_worker_writes_nothing(context: Context, job: Job, write: str, h
 
 def test_events_have_no_gap_over_attempts(context: Context, job: Job):
     lease = claimed(context)
-    queue.append(context.database, lease, metrics_of(1, 2, 3), lease_seconds=30)
-    queue.put_back(context.database, lease, "child_died", "it died")
+    held.append(context.database, lease, metrics_of(1, 2, 3), lease_seconds=30)
+    held.put_back(context.database, lease, "child_died", "it died")
     lease = claimed(context)
-    queue.append(context.database, lease, [News("log", {"message": "again"}, 5.0)], lease_seconds=30)
-    queue.append(context.database, lease, metrics_of(1, 2), lease_seconds=30)
-    queue.succeed(context.database, lease, result=RESULT, card={"task": "classification"})
+    held.append(context.database, lease, [News("log", {"message": "again"}, 5.0)], lease_seconds=30)
+    held.append(context.database, lease, metrics_of(1, 2), lease_seconds=30)
+    held.succeed(context.database, lease, result=RESULT, card={"task": "classification"})
     history = history_of(context, job.id)
     assert [sequence for sequence, _, _ in history] == list(range(1, 9))
     assert row_of(context, job.id)["last_event"] == 8
@@ -126,7 +127,7 @@ def test_events_have_no_gap_over_attempts(context: Context, job: Job):
 
 def test_appending_tells_the_epoch_and_renews_the_lease(context: Context, job: Job):
     lease = claimed(context, lease_seconds=1)
-    queue.append(context.database, lease, metrics_of(1, 2), lease_seconds=1000)
+    held.append(context.database, lease, metrics_of(1, 2), lease_seconds=1000)
     row = row_of(context, job.id)
     assert row["epochs_done"] == 2
     assert row["lease_expires_at"] > time.time() + 900
@@ -134,9 +135,7 @@ def test_appending_tells_the_epoch_and_renews_the_lease(context: Context, job: J
 
 def test_success_is_one_transaction_of_job_model_and_event(context: Context, job: Job):
     lease = claimed(context)
-    model_id = queue.succeed(
-        context.database, lease, result=RESULT, card={"task": "classification", "r2": float("inf")}
-    )
+    model_id = held.succeed(context.database, lease, result=RESULT, card={"task": "classification", "r2": float("inf")})
     row = row_of(context, job.id)
     assert (row["state"], row["model_id"]) == ("succeeded", model_id)
     assert row["result"] == RESULT | {"validation_loss": None}
@@ -169,7 +168,7 @@ def test_a_job_whose_children_all_die_fails_with_the_last_reason(context: Contex
     for attempt in (1, 2):
         lease = claimed(context)
         assert lease.attempt == attempt
-        queue.put_back(context.database, lease, "child_died", "ended by SIGSEGV")
+        held.put_back(context.database, lease, "child_died", "ended by SIGSEGV")
     row = row_of(context, job.id)
     assert (row["state"], row["error"]["code"]) == ("failed", "child_died")
     assert "SIGSEGV" in row["error"]["message"]
@@ -180,7 +179,7 @@ def test_handing_back_spends_no_attempt(context: Context, job: Job):
     for _ in range(10):
         lease = claimed(context)
         assert lease.attempt == 1
-        queue.hand_back(context.database, lease, "the worker stops")
+        held.hand_back(context.database, lease, "the worker stops")
     row = row_of(context, job.id)
     assert (row["state"], row["attempts"], row["lease_token"]) == ("queued", 0, 10)
 
@@ -203,4 +202,13 @@ def test_looking_for_work_waits_for_no_writer(context: Context, job: Job):
     with context.database.write() as session:
         session.execute(update(tables.Job).values(epochs_done=1))
         assert claim(context) is None
-        assert queue.requested(context.database, lease) is None
+        assert held.requested(context.database, lease) is None
+
+
+def test_what_happens_twice_is_told_twice(context: Context, job: Job):
+    """Only a try after one whose answer was lost takes such news for those that it wrote."""
+    lease = claimed(context)
+    news = [News("log", {"message": "again"}, 1000.0)]
+    for _ in range(2):
+        held.append(context.database, lease, news, lease_seconds=30)
+    assert [kind for _, kind, _ in history_of(context, job.id)] == ["state", "state", "log", "log"]

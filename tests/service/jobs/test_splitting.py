@@ -12,7 +12,7 @@ from service import tables
 from service.context import Context
 from service.datasets.service import delete_dataset
 from service.datasets.summary import summarize
-from service.jobs import actions, queue
+from service.jobs import actions, held, queue
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import Spec
@@ -186,7 +186,7 @@ def test_a_data_set_that_a_job_is_to_test_on_stays(context: Context, tmp_path: P
     lease = queue.claim(context.database, lease_seconds=60)
     assert lease is not None
     assert {part: held_out.id for part, held_out in lease.held_out.items()} == {"test": other.id}
-    queue.fail(context.database, lease, "told_to", "for the test")
+    held.fail(context.database, lease, "told_to", "for the test")
     delete_dataset(context, other.id)
     with pytest.raises(Problem) as refused:
         actions.retry(context, job.id, from_start=False)

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from service.context import Context
-from service.jobs import queue
-from service.jobs.queue import Lease, News
+from service.jobs import held
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from service.problems import MEDIA_TYPE
 
 
@@ -25,7 +26,7 @@ def tell(context: Context, lease: Lease, *epochs: int) -> None:
     constant = {"epochs": 100, "validation_loss": None, "accuracy": 0.5}
     rows = [{"epoch": n, "step": 9 * n, "seconds": n / 8, "loss": 1 / n} for n in epochs]
     news = [News("metrics", row | constant, time.time()) for row in rows]
-    queue.append(context.database, lease, news, lease_seconds=30)
+    held.append(context.database, lease, news, lease_seconds=30)
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

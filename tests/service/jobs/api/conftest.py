@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.context import Context
-from service.jobs import queue
+from service.jobs import held, queue
 from service.jobs.queue import Lease
 from tests.service.conftest import NewDatabase
 from tests.service.jobs.api.asking import post
@@ -40,7 +40,7 @@ def dataset_id(http: httpx.Client) -> str:
 def empty_queue(context: Context) -> Iterator[None]:
     yield
     while lease := queue.claim(context.database, lease_seconds=30):
-        queue.cancel(context.database, lease)
+        held.cancel(context.database, lease)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from service import tables
 from service.client import Client, DeltabarError
 from service.context import Context
 from service.ids import new_id
-from service.jobs import queue
+from service.jobs import held, queue
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import post, problem, tell
 
@@ -51,26 +51,26 @@ def test_pausing_and_resuming_a_queued_job(client: Client, job_id: str):
 def test_a_running_job_is_asked_and_the_wish_can_be_withdrawn(client: Client, context: Context, lease: Lease):
     job = client.jobs.pause(lease.job_id)
     assert (job.state, job.requested) == ("running", "pause")
-    assert queue.requested(context.database, lease) == "pause"
+    assert held.requested(context.database, lease) == "pause"
     assert client.jobs.resume(lease.job_id).requested is None
-    assert queue.requested(context.database, lease) is None
+    assert held.requested(context.database, lease) is None
     assert client.jobs.pause(lease.job_id).requested == "pause"
     assert client.jobs.cancel(lease.job_id).requested == "cancel"
     with pytest.raises(DeltabarError, match="409 action_not_allowed"):
         client.jobs.pause(lease.job_id)
-    assert queue.requested(context.database, lease) == "cancel"
+    assert held.requested(context.database, lease) == "cancel"
 
 
 def test_retrying_a_failed_job_goes_on_in_sequence(client: Client, context: Context, lease: Lease):
     tell(context, lease, 1, 2)
-    queue.fail(context.database, lease, "child_died", "it died")
+    held.fail(context.database, lease, "child_died", "it died")
     assert client.jobs.get(lease.job_id).error is not None
     job = client.jobs.retry(lease.job_id)
     assert (job.state, job.attempts, job.error, job.finished_at) == ("queued", 0, None, None)
     again = queue.claim(context.database, lease_seconds=30)
     assert again is not None
     tell(context, again, 1, 2, 3)
-    queue.cancel(context.database, again)
+    held.cancel(context.database, again)
     events = list(client.jobs.events(lease.job_id))  # over the first end, to the second
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     states = [event.data["state"] for event in events if event.kind == "state"]
@@ -78,7 +78,7 @@ def test_retrying_a_failed_job_goes_on_in_sequence(client: Client, context: Cont
 
 
 def test_a_refused_action_tells_the_state_and_what_is_allowed(http: httpx.Client, context: Context, lease: Lease):
-    queue.fail(context.database, lease, "child_died", "it died")
+    held.fail(context.database, lease, "child_died", "it died")
     said = problem(http.post(f"/v1/jobs/{lease.job_id}/pause"), 409, "action_not_allowed")
     assert said["detail"] == (
         "The job has failed and can't be paused. "
@@ -98,7 +98,7 @@ def test_whether_to_retry_from_the_start_is_true_or_false(
     http: httpx.Client, client: Client, context: Context, lease: Lease
 ):
     add_checkpoint(context, lease.job_id, 3)
-    queue.fail(context.database, lease, "child_died", "it died")
+    held.fail(context.database, lease, "child_died", "it died")
     answer = http.post(f"/v1/jobs/{lease.job_id}/retry", params={"from_start": "perhaps"})
     assert problem(answer, 422, "invalid_request")["errors"][0]["field"] == "query.from_start"
     assert client.jobs.retry(lease.job_id, from_start=True).checkpoint_id is None
@@ -174,7 +174,7 @@ def test_the_time_that_is_left_follows_from_the_pace(client: Client, context: Co
     assert (progress.epoch, progress.epochs, progress.step, progress.steps) == (4, 100, 36, 900)
     assert progress.seconds_left == pytest.approx(96 / 8)
     assert client.jobs.list(state="running").data[0].progress == progress
-    queue.fail(context.database, lease, "code", "message")
+    held.fail(context.database, lease, "code", "message")
     assert client.jobs.get(lease.job_id).progress.seconds_left is None
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.context import Context
-from service.jobs import queue
+from service.jobs import held
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import tell
 from tests.service.processes import eventually
@@ -63,6 +63,6 @@ def test_a_viewer_who_goes_is_forgotten_and_comes_back_where_it_was(http: httpx.
         assert len(context.broadcast.channels()) == 1
     assert eventually(lambda: not context.broadcast.channels())
     tell(context, lease, 1)
-    queue.fail(context.database, lease, "code", "message")
+    held.fail(context.database, lease, "code", "message")
     rest = http.get(path, headers={"Last-Event-ID": "1"}).text
     assert re.findall(r"^id: (\d+)$", rest, re.M) == ["2", "3", "4"]

@@ -10,8 +10,9 @@ from sqlalchemy import delete
 from service import tables
 from service.client import Client
 from service.context import Context
-from service.jobs import actions, queue
-from service.jobs.queue import Lease, News
+from service.jobs import actions, held
+from service.jobs.held import News
+from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import problem, stream, tell
 from tests.service.processes import eventually
 
@@ -37,7 +38,7 @@ def test_events_come_in_pages(http: httpx.Client, context: Context, lease: Lease
 
 def test_the_stream_replays_an_ended_job_and_ends(http: httpx.Client, context: Context, lease: Lease):
     tell(context, lease, 1)
-    queue.fail(context.database, lease, "code", "in\ntwo lines")
+    held.fail(context.database, lease, "code", "in\ntwo lines")
     text, headers = stream(http, lease.job_id)
     assert headers["content-type"].startswith("text/event-stream")
     messages = text.removesuffix("\n\n").split("\n\n")
@@ -54,7 +55,7 @@ def test_the_stream_goes_on_after_the_last_event_id(
     http: httpx.Client, context: Context, lease: Lease, last: str, ids: list[int]
 ):
     tell(context, lease, 1)
-    queue.fail(context.database, lease, "code", "message")
+    held.fail(context.database, lease, "code", "message")
     text, _ = stream(http, lease.job_id, last_event_id=last)
     assert [int(line.removeprefix("id: ")) for line in text.splitlines() if line.startswith("id: ")] == ids
 
@@ -69,7 +70,7 @@ def test_the_stream_follows_a_running_job_to_its_end(http: httpx.Client, context
                 if len(ids) < 6:
                     tell(context, lease, len(ids))
                 elif len(ids) == 6:
-                    queue.fail(context.database, lease, "code", "message")
+                    held.fail(context.database, lease, "code", "message")
     assert ids == list(range(1, ids[-1] + 1))
     assert http.get(f"/v1/jobs/{lease.job_id}/events", params={"after": ids[-1]}).json()["data"] == []
 
@@ -78,7 +79,7 @@ def test_nothing_follows_the_end_of_a_job(http: httpx.Client, context: Context, 
     path = f"/v1/jobs/{lease.job_id}/events/stream"
     with http.stream("GET", path, headers={"last-event-id": "9"}, timeout=30) as answer:
         assert answer.status_code == 200, "it may have more events yet"
-    queue.fail(context.database, lease, "code", "message")
+    held.fail(context.database, lease, "code", "message")
     for last in ("3", "9"):
         answer = http.get(path, headers={"last-event-id": last})
         assert (answer.status_code, answer.content) == (204, b"")
@@ -87,7 +88,7 @@ def test_nothing_follows_the_end_of_a_job(http: httpx.Client, context: Context, 
 
 
 def test_a_job_that_is_tried_again_goes_on_in_the_stream(http: httpx.Client, context: Context, lease: Lease):
-    queue.fail(context.database, lease, "code", "message")
+    held.fail(context.database, lease, "code", "message")
     actions.retry(context, lease.job_id, from_start=False)
     events = Client(str(http.base_url)).jobs.events(lease.job_id)
     assert [next(events).data["state"] for _ in range(4)] == ["queued", "running", "failed", "queued"]
@@ -101,8 +102,8 @@ def test_events_far_behind_the_newest_come_too(
     """More events than the window holds, of which some viewers want all, and others the last."""
     monkeypatch.setattr("service.jobs.broadcast.WINDOW_BYTES", 20_000)
     logs = [News("log", {"message": f"message {n} of many"}, 1.0) for n in range(3000)]
-    queue.append(context.database, lease, logs, lease_seconds=30)
-    queue.fail(context.database, lease, "code", "message")
+    held.append(context.database, lease, logs, lease_seconds=30)
+    held.fail(context.database, lease, "code", "message")
     for start in (0, 1500, 2990):
         text, _ = stream(http, lease.job_id, last_event_id=str(start))
         ids = [int(line.removeprefix("id: ")) for line in text.splitlines() if line.startswith("id: ")]
@@ -121,7 +122,7 @@ def test_all_viewers_see_the_same_and_are_counted(http: httpx.Client, context: C
         for epoch in range(1, 50):
             tell(context, lease, epoch)
     finally:
-        queue.fail(context.database, lease, "code", "message")
+        held.fail(context.database, lease, "code", "message")
         for viewer in viewers:
             viewer.join()
     assert len(set(texts)) == 1
@@ -139,12 +140,12 @@ def test_a_viewer_who_reads_nothing_costs_no_memory(
         first = next(pieces)
         for second in range(40):  # the same news twice would be taken for what a lost answer left in the tables
             news = [News("log", {"message": "x" * 10_000}, float(second)) for _ in range(20)]
-            queue.append(context.database, lease, news, lease_seconds=30)
+            held.append(context.database, lease, news, lease_seconds=30)
         [channel] = context.broadcast.channels()
         assert eventually(lambda: channel.last == 802)
         assert channel.size <= 100_000
         assert len(channel.frames) < 20
-        queue.fail(context.database, lease, "code", "message")
+        held.fail(context.database, lease, "code", "message")
         whole = first + b"".join(pieces)
     assert [int(found) for found in re.findall(rb"^id: (\d+)$", whole, re.M)] == list(range(1, 804))
 

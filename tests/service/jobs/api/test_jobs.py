@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from service import tables
 from service.context import Context
-from service.jobs import files, queue
+from service.jobs import files, held
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import post, problem
 
@@ -118,13 +118,13 @@ def test_cancelling_a_running_job_asks_its_worker(http: httpx.Client, context: C
     for _ in range(2):
         answer = http.post(f"/v1/jobs/{lease.job_id}/cancel").json()
         assert (answer["state"], answer["requested"]) == ("running", "cancel")
-    assert queue.requested(context.database, lease) == "cancel"
-    queue.cancel(context.database, lease)
+    assert held.requested(context.database, lease) == "cancel"
+    held.cancel(context.database, lease)
     assert http.get(f"/v1/jobs/{lease.job_id}").json()["state"] == "cancelled"
 
 
 def test_an_ended_job_cannot_be_cancelled(http: httpx.Client, context: Context, lease: Lease):
-    queue.fail(context.database, lease, "non_finite_loss", "too large")
+    held.fail(context.database, lease, "non_finite_loss", "too large")
     said = problem(http.post(f"/v1/jobs/{lease.job_id}/cancel"), 409, "action_not_allowed")
     assert "failed" in said["detail"]
     assert "DELETE" in said["detail"]
@@ -138,7 +138,7 @@ def test_deleting_takes_events_model_and_files_along(http: httpx.Client, context
     draft.mkdir(parents=True)
     (draft / "weights.safetensors").write_bytes(b"weights")
     folder = context.storage.publish(draft, lease.folder)
-    model_id = queue.succeed(context.database, lease, result=RESULT, card={})
+    model_id = held.succeed(context.database, lease, result=RESULT, card={})
     job = http.get(f"/v1/jobs/{lease.job_id}").json()
     told = {name: job["estimate"][name] for name in ("steps", "seconds", "peak_bytes")}
     assert job["result"] == RESULT | {"estimated": told}
@@ -151,7 +151,7 @@ def test_deleting_takes_events_model_and_files_along(http: httpx.Client, context
 
 
 def test_waiting_ends_with_the_job(http: httpx.Client, context: Context, lease: Lease):
-    ending = threading.Timer(0.3, queue.fail, (context.database, lease, "code", "message"))
+    ending = threading.Timer(0.3, held.fail, (context.database, lease, "code", "message"))
     ending.start()
     began = time.monotonic()
     job = http.get(f"/v1/jobs/{lease.job_id}", params={"wait": 60}, timeout=90).json()

@@ -6,7 +6,7 @@ import io
 import httpx
 
 from service.context import Context
-from service.jobs import queue
+from service.jobs import held, queue
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import problem, tell
 
@@ -35,7 +35,7 @@ def test_metrics_come_as_columns_and_as_csv(http: httpx.Client, context: Context
 
 def test_metrics_are_those_of_the_last_attempt(http: httpx.Client, context: Context, lease: Lease):
     tell(context, lease, 1, 2, 3)
-    queue.put_back(context.database, lease, "child_died", "it died")
+    held.put_back(context.database, lease, "child_died", "it died")
     again = queue.claim(context.database, lease_seconds=30)
     assert again is not None
     tell(context, again, 1)
