@@ -13,12 +13,14 @@ from types import ModuleType
 
 from platformdirs import user_cache_path
 
+IMPORTED = ("counter", "numba_functions", "products", "team", "vector_math")
+"""What such modules import: Numba sees changes of a module's own text only, so these are told apart by its name."""
+
 
 @cache
 def module_of(text: str) -> ModuleType:
     """Return the module with this text, imported."""
-    # Numba sees changes of the module's own text only, so that of the functions which it imports is told apart here.
-    functions = Path(__file__).with_name("vector_math.py").read_text(encoding="utf-8")
+    functions = "\0".join(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in IMPORTED)
     name = "deltabar_" + hashlib.sha256(f"{text}\0{functions}".encode()).hexdigest()[:24]
     path = _folder() / f"{name}.py"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:

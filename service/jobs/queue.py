@@ -8,7 +8,7 @@ happens to a worker, the lease runs out and the next `claim`, of any worker, put
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -61,23 +61,23 @@ class Lease:
 
 
 def claim(
-    database: Database, *, lease_seconds: float, worker_id: str | None = None, not_on: Collection[str] = ()
+    database: Database, *, lease_seconds: float, worker_id: str | None = None, not_on: Iterable[str] = ()
 ) -> Lease | None:
     """Take the job that `order` says, after those whose worker fell silent have been put back; None when none waits.
 
     Jobs that name a device `not_on` which to train are left to others. A claim whose answer was lost is found by worker
     and moment, and not made twice.
     """
-    now = time.time()
+    now, others = time.time(), frozenset(not_on)
     with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
-        looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(not_on), _SILENT_ONE))
+        looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(others), _SILENT_ONE))
         if not any(looks):
             return None
-    return _claim(database, now, lease_seconds, worker_id, not_on)
+    return _claim(database, now, lease_seconds, worker_id, others)
 
 
 @insistent
-def _claim(this: Try, now: float, lease_seconds: float, worker_id: str | None, not_on: Collection[str]) -> Lease | None:
+def _claim(this: Try, now: float, lease_seconds: float, worker_id: str | None, not_on: frozenset[str]) -> Lease | None:
     with this.database.write() as session:
         if this.again:
             mine = select(Job).where(Job.state == "running", Job.worker_id == worker_id, Job.claimed_at == now)
@@ -177,7 +177,7 @@ def _checkpoint_of(session: Session, job: Job) -> Checkpoint | None:
     return session.get(Checkpoint, job.checkpoint_id) if job.checkpoint_id else None
 
 
-def _next(session: Session, not_on: Collection[str]) -> Job | None:
+def _next(session: Session, not_on: frozenset[str]) -> Job | None:
     """Return the first job in line, locked. Other workers don't wait for it: they take the one behind it."""
     first = _first(not_on)
     counted: set[str] = set()
@@ -194,12 +194,12 @@ def _silent(what: Any) -> Select[Any]:
 
 
 @cache
-def _waiting(not_on: Collection[str]) -> Select[Any]:
+def _waiting(not_on: frozenset[str]) -> Select[Any]:
     return first_in_line(select(Job.id), not_on)
 
 
 @cache
-def _first(not_on: Collection[str]) -> Select[Any]:
+def _first(not_on: frozenset[str]) -> Select[Any]:
     return first_in_line(select(Job), not_on).with_for_update(of=Job, skip_locked=True)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +31,13 @@ def test_where_that_folder_cannot_be_written_to_one_is_made_for_this_process(fol
     assert module.answer == 43
     assert module.__file__ is not None
     assert folder not in Path(module.__file__).parents
+
+
+def test_what_modules_import_is_told_apart_by_their_names():
+    folder = Path(compiling.__file__).parent
+    made = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in ("epochs", "loops")]
+    imported = {
+        name for text in made for name in re.findall(r"^from core\.kernels\.(\w+) import .*$", text, re.MULTILINE)
+    }
+    # `epochs` and `loops` import each other's names in their own code, which is no text of a module that is made.
+    assert imported - {"loops", "translation"} <= set(compiling.IMPORTED)

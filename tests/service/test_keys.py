@@ -106,7 +106,7 @@ def test_without_a_key_nothing_is_told_not_even_what_is_there(http: httpx.Client
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/datasets"])
 def test_no_body_of_a_stranger_is_waited_for(http: httpx.Client, path: str):
     with socket.create_connection((http.base_url.host, http.base_url.port), timeout=30) as connection:
-        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n".encode())
+        connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".encode())
         assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
 
 

@@ -167,7 +167,7 @@ def test_a_client_that_goes_away_in_mid_submit_gets_the_one_job_later(
     before = number_of_jobs(context)
     body = json.dumps({"dataset_id": dataset_id, "target": "species"}).encode()
     head = (
-        f"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
+        f"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: {key}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode()
     address = (http.base_url.host, http.base_url.port)
