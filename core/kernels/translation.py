@@ -50,9 +50,10 @@ def translated(formula: Callable[..., Any], name: str, known: dict[str, Any], ow
     assert isinstance(formula, FunctionType), "a formula is a function that is written down"
     try:
         function = ast.parse(textwrap.dedent(inspect.getsource(formula))).body[0]
-    except OSError as error:  # typed in at a prompt, for instance
+    except (OSError, SyntaxError) as error:  # typed in at a prompt, or its file has changed since
         raise UntranslatableError(f"its text is not at hand: {error}") from error
-    assert isinstance(function, ast.FunctionDef), "its text begins with def"
+    if not isinstance(function, ast.FunctionDef):
+        raise UntranslatableError("its text is not at hand: there are other lines in its place")
     own = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     own |= {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
     names = {name: value for name, value in formula.__globals__.items() if name not in own}
