@@ -32,6 +32,7 @@ the API key in `DELTABAR_API_KEY`, or in the file that `DELTABAR_API_KEY_FILE` n
 - `DELTABAR_DATABASE_URL`: the database, `postgresql://USER:PASSWORD@HOST:PORT/DATABASE` or, by default, an SQLite file
   in the data folder
 - `DELTABAR_REQUIRE_KEYS`: whether requests need an API key: `true`, `false`, or `auto`, unless the address is loopback
+- `DELTABAR_ALLOWED_HOSTS`: names, beside loopback's, under which requests may ask for a service that needs no keys
 - `DELTABAR_ADMIN_KEY`: the secret of a key with the scope admin; better as a file, `/run/secrets/deltabar_admin_key`,
   and so may any setting be
 - `DELTABAR_MAX_UPLOAD_BYTES`, `DELTABAR_MAX_BODY_BYTES`, `DELTABAR_MAX_COLUMNS`, `DELTABAR_MAX_ROWS`,

@@ -87,6 +87,7 @@ def test_messages_stand_at_their_fields_and_the_estimate_follows(opened: Opened,
     assert page.locator("#report").inner_text() != before
     page.get_by_role("button", name="remove this layer").first.click()
     expect(layers).to_have_text([re.compile("inputs"), "32 relu", "128 relu", "1 identity"])
+    page.locator("select[name='optimizer']:enabled").select_option("adam")
     said = {
         "network.layers.1.units": ("many", "allowed: an integer"),
         "epochs": ("0", "≥ 1"),

@@ -143,4 +143,5 @@ def test_jobs_are_chosen_and_compared_by_keyboard(opened: Opened, client: Client
         }
         assert of_job["accuracy"] == client.jobs.metrics(job.id).columns["accuracy"]
     shown = {row.split("\t")[0] for row in page.locator("tr.differing").all_inner_texts()}
-    assert shown == {"epochs", "seed"}
+    # By default the weights decay the less, the more steps there are.
+    assert shown == {"epochs", "seed", "optimizer.weight_decay"}
