@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_modules_are_kept_in_the_folder_that_the_variable_names(folder: Path):
     text = "answer = 42  # a text that no kernel has\n"
     assert compiling.module_of(text).answer == 42
-    [kept] = (folder / "kernels").iterdir()
+    [kept] = (folder / "kernels").glob("*.py")
     assert kept.read_text(encoding="utf-8") == text
 
 
