@@ -108,7 +108,7 @@ class NumpyBackend(Backend):
 
     def for_training(self) -> Backend:
         """Return the same with Numba's kernels, unless it is not to be compiled or Numba isn't installed."""
-        return CompiledNumpyBackend(str(self.dtype)) if self._compiled and _has_numba() else self
+        return CompiledNumpyBackend(str(self.dtype)) if self._compiled and has_numba() else self
 
     def __reduce__(self) -> tuple[Callable[..., Backend], tuple[Any, ...]]:
         return get_backend, (self.name, str(self.dtype), self._compiled)
@@ -153,7 +153,8 @@ class CompiledNumpyBackend(NumpyBackend):
 
 
 @cache
-def _has_numba() -> bool:
+def has_numba() -> bool:
+    """Return whether Numba is installed; it isn't imported."""
     return importlib.util.find_spec("numba") is not None
 
 

@@ -33,7 +33,9 @@ from pathlib import Path
 from tests.service.live import live
 with live(Path(sys.argv[1])) as (http, _):
     assert http.get("/v1/jobs").status_code == 200
-    assert http.post("/v1/datasets?name=t", content="x,y\\n1,a\\n2,b\\n").status_code == 201
+    made = http.post("/v1/datasets?name=t", content="x,y\\n" + "1,a\\n2,b\\n" * 10)
+    assert made.status_code == 201
+    assert http.post("/v1/jobs/validate", json={"dataset_id": made.json()["id"], "target": "y"}).status_code == 200
     assert http.get("/openapi.json").status_code == 200
 print(sorted({"cupy", "cupyx", "numba", "matplotlib"} & set(sys.modules)))
 """
