@@ -270,7 +270,7 @@ class _Case:
 def _refused(optimizer: str, schedule: str, regularization: tuple[tuple[str, float | None], ...]) -> list[FieldError]:
     """Ask core, on two samples, whether the optimizer goes with all else; what is at fault is left out then."""
     chosen = Choice.model_validate_json(schedule)
-    network = core.Network(1, [core.Dense(1)])
+    network = core.Network(1, [core.Dense(1)], backend=core.get_backend("numpy", compiled=False))
     choices: dict[str, Any] = {**dict(regularization), "schedule": SCHEDULE.make(chosen)}
     given = {**dict(regularization), "schedule": chosen.name}
     found: list[FieldError] = []
