@@ -38,6 +38,8 @@ class CsvFile:
         self._kinds: dict[str, str] = dict(reading.kinds)
         self._spelling = Spelling(())
         self._refusals = 0
+        self._has_words = False
+        """Whether numbers or booleans were missing in words, as NA is, for which polars then has to look in each field."""
         self._fractional: set[str] = set()
         self.found: dict[str, str] = {}
         """What "auto" became."""
@@ -105,11 +107,12 @@ class CsvFile:
 
     def _fast(self, records: Records, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
         """Return the table as polars reads it into the types that are known; None where it refuses."""
-        families = self._spelling.families
-        try:
-            types = {name: _TYPES.get(family.spelt, pl.String) for name, family in families.items()}
-            table = _split(records, types, dialect)
-        except pl.exceptions.PolarsError:
+        types = {name: _TYPES.get(family.spelt, pl.String) for name, family in self._spelling.families.items()}
+        table = None if self._has_words else _attempt(records, types, dialect, words=False)
+        if table is None:
+            table = _attempt(records, types, dialect, words=True)
+            self._has_words = table is not None
+        if table is None:
             self._refusals += 1
             return None
         self._refusals = 0
@@ -130,18 +133,34 @@ class CsvFile:
                 raise unreadable(fault(length, message, up_to(most, "bytes a cell", "max_cell_bytes")))
 
 
+def _attempt(
+    records: Records, types: dict[str, type[pl.DataType]], dialect: Dialect, *, words: bool
+) -> pl.DataFrame | None:
+    try:
+        return _split(records, types, dialect, words=words)
+    except pl.exceptions.PolarsError:
+        return None
+
+
 def _split(
-    records: Records, types: dict[str, type[pl.DataType]], dialect: Dialect, rows: int | None = None
+    records: Records,
+    types: dict[str, type[pl.DataType]],
+    dialect: Dialect,
+    rows: int | None = None,
+    *,
+    words: bool = False,
 ) -> pl.DataFrame:
+    """Return the fields of the records; of `types`, null for the words of a missing value only with `words`."""
+    quoted = dialect.quote is not None and dialect.quote.encode() in records.text
     return pl.read_csv(
         records.text,
         has_header=False,
         schema=types,
         n_rows=rows,
         separator=dialect.delimiter,
-        quote_char=dialect.quote,
+        quote_char=dialect.quote if quoted else None,  # to look for quotes takes time
         decimal_comma=dialect.decimal_comma,
-        null_values=list(values.MISSING),
+        null_values=list(values.MISSING) if words else None,
     )
 
 

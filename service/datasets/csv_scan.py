@@ -13,10 +13,10 @@ import numpy as np
 
 from service.datasets.csv_dialect import Dialect
 from service.datasets.limits import Limits, up_to
+from service.datasets.signs import count
 from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
 from service.schemas import FieldError
 
-SLICE = 2**20  # stays in the processor's cache
 _LF, _CR = b"\n\r"
 
 
@@ -66,23 +66,23 @@ class _Scanner:
     def feed(self, piece: bytes) -> Iterator[Records]:
         """Check the next bytes, and yield the records that end in them."""
         data = np.frombuffer(piece, np.uint8)
-        stops = self._counted(piece, data) or self._looked_at(piece, data)
+        stops = self._counted(piece) or self._looked_at(piece, data)
         self._last = piece[-1]
         if stops is None:
             self._unfinished.append(piece)
         else:
-            first, last, count = stops
-            text, line = b"".join([*self._unfinished, piece[: last + 1]]), self._record_line
+            first, last, records = stops
+            text, line = b"".join([*self._unfinished, memoryview(piece)[: last + 1]]), self._record_line
             end = first + 1 + sum(map(len, self._unfinished))
             self._unfinished = [piece[last + 1 :]]
             if not self._records:
                 yield Records(text[:end], 1, line, self._width)
-                text, line, count = text[end:], line + text.count(b"\n", 0, end), count - 1
+                text, line, records = text[end:], line + text.count(b"\n", 0, end), records - 1
                 self._records = 1
-            self._records += count
+            self._records += records
             self._record_line = self._line - piece.count(b"\n", last + 1)
-            if count:
-                yield Records(text, count, line, self._width)
+            if records:
+                yield Records(text, records, line, self._width)
         self._check_length()
 
     def end(self) -> None:
@@ -96,18 +96,14 @@ class _Scanner:
             message = "there is no header" if self._records == 0 else "there is a header but no row below it"
             raise unreadable(fault(None, message, "a header with the names of the columns, then at least one row"))
 
-    def _counted(self, piece: bytes, data: np.ndarray) -> tuple[int, int, int] | None:
+    def _counted(self, piece: bytes) -> tuple[int, int, int] | None:
         """Return where the first and the last record end, and how many, if counting shows that all is well."""
         quiet = self._quote is None or (not self._inside and self._last != self._quote and self._quote not in piece)
         if not quiet or self._last == _CR or piece.endswith(b"\r") or (last := piece.rfind(b"\n")) < 0:
             return None
-        lines = delimiters = returns = 0
-        for start in range(0, last + 1, SLICE):
-            part = data[start : min(start + SLICE, last + 1)]
-            lines += int(np.count_nonzero(part == _LF))
-            delimiters += int(np.count_nonzero(part == self._delimiter))
-            returns += int(np.count_nonzero(part == _CR))
-        if returns and returns != piece.count(b"\r\n", 0, last + 1):
+        whole = memoryview(piece)[: last + 1]
+        lines, delimiters = count(whole, b"\n"), count(whole, self._dialect.delimiter.encode())
+        if b"\r" in piece and count(whole, b"\r") != piece.count(b"\r\n", 0, last + 1):
             return None
         first = piece.find(b"\n")
         width = self._width or 1 + self._separators + piece.count(self._delimiter, 0, first)

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 
 from service.datasets.reading import ENCODINGS
+from service.datasets.signs import count
 from service.datasets.unreadable import fault, unreadable
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -56,7 +57,7 @@ def utf8(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         if (position := text.find(b"\0")) >= 0:
             raise _not_text(text, position, 0, offset, line, encoding)
         offset, first = offset + len(piece), False
-        line += text.count(b"\n")
+        line += count(text, b"\n")
         yield text
     if pending := decoder.getstate()[0]:
         raise _not_text(pending, 0, pending[0], offset - len(pending), line, encoding)

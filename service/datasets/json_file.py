@@ -14,6 +14,7 @@ from service.datasets.decoding import encoding_of, utf8
 from service.datasets.expanding import pieces
 from service.datasets.limits import Limits, up_to
 from service.datasets.reading import Reading
+from service.datasets.signs import count
 from service.datasets.typed import FIX, Typed
 from service.datasets.unreadable import fault, unreadable
 
@@ -42,7 +43,7 @@ class JsonFile:
         first_line = 1
         for lines in _as_lines(text, self._limits) if self._records else _lines(text, self._limits):
             yield typed.settled(_table(lines, None if self._records else first_line))
-            first_line += lines.count(b"\n")
+            first_line += count(lines, b"\n")
 
 
 def _table(lines: bytes, first_line: int | None) -> pl.DataFrame:

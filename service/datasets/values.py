@@ -32,8 +32,8 @@ def texts(table: pl.DataFrame) -> pl.DataFrame:
     >>> texts(pl.DataFrame({"sex": [" male", "NA", None]}))["sex"].to_list()
     ['male', None, None]
     """
-    bare = pl.col(pl.String).str.strip_chars()
-    return table.with_columns(pl.when(~bare.is_in(MISSING)).then(bare))
+    bare = table.select(pl.col(pl.String).str.strip_chars())  # for itself: polars strips for each mention of it
+    return table.with_columns(bare.select(pl.when(~pl.all().is_in(MISSING)).then(pl.all())))
 
 
 def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str] = ()) -> pl.DataFrame:
