@@ -17,6 +17,7 @@ from service.datasets.signs import count
 from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
 from service.schemas import FieldError
 
+LOOK = 2**18  # bytes, of which a dozen arrays of flags stay in the processor's cache
 _LF, _CR = b"\n\r"
 
 
@@ -65,14 +66,14 @@ class _Scanner:
 
     def feed(self, piece: bytes) -> Iterator[Records]:
         """Check the next bytes, and yield the records that end in them."""
-        data = np.frombuffer(piece, np.uint8)
-        stops = self._counted(piece) or self._looked_at(piece, data)
+        line = self._record_line
+        stops = self._counted(piece) or self.look_at(piece)
         self._last = piece[-1]
         if stops is None:
             self._unfinished.append(piece)
         else:
             first, last, records = stops
-            text, line = b"".join([*self._unfinished, memoryview(piece)[: last + 1]]), self._record_line
+            text = b"".join([*self._unfinished, memoryview(piece)[: last + 1]])
             end = first + 1 + sum(map(len, self._unfinished))
             self._unfinished = [piece[last + 1 :]]
             if not self._records:
@@ -103,7 +104,7 @@ class _Scanner:
             return None
         whole = memoryview(piece)[: last + 1]
         lines, delimiters = count(whole, b"\n"), count(whole, self._dialect.delimiter.encode())
-        if b"\r" in piece and count(whole, b"\r") != piece.count(b"\r\n", 0, last + 1):
+        if b"\r" in piece and count(whole, b"\r") != count(whole, b"\r\n"):
             return None
         first = piece.find(b"\n")
         width = self._width or 1 + self._separators + piece.count(self._delimiter, 0, first)
@@ -114,46 +115,79 @@ class _Scanner:
         self._line += lines
         return first, last, lines
 
-    def _looked_at(self, piece: bytes, data: np.ndarray) -> tuple[int, int, int] | None:
+    def look_at(self, piece: bytes) -> tuple[int, int, int] | None:
         """Return the same after a look at every quote and every record; raise for what is wrong."""
-        quote = np.zeros(len(data), bool) if self._quote is None else data == self._quote
+        found: list[tuple[int, int, int]] = []
+        for at in range(0, len(piece), LOOK):
+            part = piece[at : at + LOOK]
+            if stops := self._looked_at(part):
+                first, last, records = stops
+                found.append((at + first, at + last, records))
+                self._record_line = self._line - part.count(b"\n", last + 1)
+            self._last = part[-1]
+        return (found[0][0], found[-1][1], sum(records for *_, records in found)) if found else None
+
+    def _looked_at(self, piece: bytes) -> tuple[int, int, int] | None:
+        data = np.frombuffer(piece, np.uint8)
+        marked = (data == self._delimiter) | (data == _LF)
+        if self._quote is not None:
+            marked |= data == self._quote
+        places = np.flatnonzero(marked)
+        marks = data[places]
+        quotes = marks == self._quote if self._quote is not None else np.zeros(len(marks), bool)
         # Every quote turns "inside" over, the two of an escaped quote twice: parity is all there is to know.
-        inside = (np.bitwise_xor.accumulate(quote.view(np.uint8)) ^ self._inside).astype(bool)
-        self._check_quotes(data, quote, inside)
-        stops = self._check_widths(piece, data, inside)
-        if quote.any():
-            self._quote_line = self._line_at(data, len(data) - 1 - int(quote[::-1].argmax()))
-        self._line = self._line_at(data, len(data))
-        self._inside = bool(inside[-1])
+        inside = (np.bitwise_xor.accumulate(quotes.view(np.uint8)) ^ self._inside).astype(bool)
+        self._check_quotes(data, places[quotes], inside[quotes])
+        stops = self._check_widths(piece, data, places[~quotes & ~inside])
+        if quotes.any():
+            self._quote_line = self._line_at(data, int(places[quotes][-1]))
+            self._inside = bool(inside[-1])
+        self._line += int(np.count_nonzero(marks == _LF))
         return stops
 
     def _line_at(self, data: np.ndarray, position: int) -> int:
         return self._line + int(np.count_nonzero(data[:position] == _LF))
 
-    def _check_quotes(self, data: np.ndarray, quote: np.ndarray, inside: np.ndarray) -> None:
-        """Raise for the first quote or carriage return that is out of place; what follows it can't be told."""
-        before = np.concatenate((np.array([self._last], np.uint8), data[:-1]))
-        was_quote = before == self._quote if self._quote is not None else np.zeros(len(data), bool)
-        ends = (data == self._delimiter) | (data == _LF) | (data == _CR)
-        late = quote & inside & (before != self._delimiter) & (before != _LF) & ~was_quote
-        early = ~quote & ~inside & was_quote & ~ends
-        lone_return = (inside == quote) & (before == _CR) & (data != _LF)
-        wrong = late | early | lone_return
-        if not wrong.any():
+    def _check_quotes(self, data: np.ndarray, quotes: np.ndarray, opening: np.ndarray) -> None:
+        """Raise for the first quote or carriage return that is out of place; what follows it can't be told.
+
+        Args:
+            data: some bytes.
+            quotes: where in them the quotes are.
+            opening: which of these are followed by what is inside of quotes.
+        """
+        wrong = self._lone_returns(data, quotes)
+        opens, closes = quotes[opening], quotes[~opening]
+        before = np.where(opens > 0, data[opens - 1], self._last)
+        wrong += [(int(at), "opens") for at in opens[~np.isin(before, [self._delimiter, _LF, self._quote])][:1]]
+        ends = [self._delimiter, _LF, _CR, self._quote]
+        if self._last == self._quote and not self._inside and data[0] not in ends:
+            wrong.append((0, "closes"))
+        after = closes[closes < len(data) - 1] + 1
+        wrong += [(int(at), "closes") for at in after[~np.isin(data[after], ends)][:1]]
+        if not wrong:
             return
-        position = int(wrong.argmax())
+        position, what = min(wrong, key=lambda each: each[0])
         line = self._line_at(data, position)
-        if lone_return[position]:
+        if what == "returns":
             message = f"line {line} has a carriage return that no line feed follows"
             raise unreadable(fault("\r", message, "lines that end with LF or CRLF"))
         sign = self._dialect.quote
-        message = f"line {line} has a quote that {'opens' if late[position] else 'closes'} in the middle of a field"
+        message = f"line {line} has a quote that {what} in the middle of a field"
         allowed = f"quotes around whole fields; a quote inside of them is written {sign}{sign}"
         raise unreadable(fault(sign, message, allowed))
 
-    def _check_widths(self, piece: bytes, data: np.ndarray, inside: np.ndarray) -> tuple[int, int, int] | None:
+    def _lone_returns(self, data: np.ndarray, quotes: np.ndarray) -> list[tuple[int, str]]:
+        """Return the place after the first carriage return outside of quotes that no line feed follows."""
+        if self._last == _CR and not self._inside and data[0] != _LF:
+            return [(0, "returns")]
+        returns = np.flatnonzero(data[:-1] == _CR)
+        returns = returns[data[returns + 1] != _LF]
+        outside = np.searchsorted(quotes, returns) % 2 == self._inside
+        return [(int(at) + 1, "returns") for at in returns[outside][:1]]
+
+    def _check_widths(self, piece: bytes, data: np.ndarray, separators: np.ndarray) -> tuple[int, int, int] | None:
         """Count the fields of every record that ends in the piece; raise for those that differ from the first."""
-        separators = np.flatnonzero(((data == self._delimiter) | (data == _LF)) & ~inside)
         ends = np.flatnonzero(data[separators] == _LF)
         if not len(ends):
             self._separators += len(separators)
@@ -198,7 +232,7 @@ def check(records: Records, dialect: Dialect, limits: Limits) -> None:
     """Look at each of these `records` by itself, and raise for those of another width than the first of the file."""
     scanner = _Scanner(dialect, limits)
     scanner._width, scanner._line, scanner._record_line = records.width, records.line, records.line
-    scanner._looked_at(records.text, np.frombuffer(records.text, np.uint8))
+    scanner.look_at(records.text)
 
 
 def _fields(count: int) -> str:

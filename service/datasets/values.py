@@ -49,12 +49,15 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
     integers = table.select(selectors.integer().cast(pl.Int64, strict=False))
     table = table.with_columns(column for column in integers if column.null_count() == table[column.name].null_count())
     others = selectors.numeric() - selectors.by_dtype(pl.Int64)
-    floats = table.select(others.cast(pl.Float64).fill_nan(None))
+    floats = table.select(others.cast(pl.Float64))
     if floats.width == 0:
         return table
-    largest = floats.select(pl.all().abs().max()).row(0, named=True)
-    if faults := [_too_large(column, first_row) for column in floats if (largest[column.name] or 0) > LARGEST]:
+    column = pl.all()
+    beyond = ((column.max() > LARGEST) | (column.min() < -LARGEST)).name.prefix("beyond ")
+    found = floats.select(beyond, column.is_nan().any().name.prefix("nan ")).row(0, named=True)
+    if faults := [_too_large(column, first_row) for column in floats if found[f"beyond {column.name}"]]:
         raise unreadable(*faults[:MOST_FAULTS])
+    floats = floats.with_columns(column.fill_nan(None) for column in floats if found[f"nan {column.name}"])
     unknown = [name for name in floats.columns if name not in fractional]
     if not unknown:
         return table.with_columns(floats)
