@@ -31,6 +31,8 @@ class Counted:
     """Sum of the squared differences from the mean."""
     classes: dict[Any, int] | None = field(default_factory=dict)
     _hashes: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint64))
+    _waiting: list[np.ndarray] = field(default_factory=list)
+    """Hashes that may be among the smallest, until there are enough of them to be worth sorting."""
 
     @property
     def distinct(self) -> int:
@@ -41,6 +43,7 @@ class Counted:
         """
         if self.classes is not None:
             return len(self.classes)
+        self._sort()
         if len(self._hashes) < SKETCH:
             return len(self._hashes)
         return min(self.present, round((SKETCH - 1) / (float(self._hashes[-1]) / 2.0**64)))
@@ -48,6 +51,7 @@ class Counted:
     @property
     def exact(self) -> bool:
         """Whether `distinct` is no estimate."""
+        self._sort()
         return self.classes is not None or len(self._hashes) < SKETCH
 
     def merge_moments(self, count: int, low: Any, high: Any, mean: float, variance: float) -> None:
@@ -86,10 +90,16 @@ class Counted:
         hashes = hashes[hashes < bound] if bound is not None else hashes
         if column.null_count() and column.dtype in _NULL:
             hashes = hashes[hashes != np.uint64(_NULL[column.dtype])]
-        if len(hashes):
+        self._waiting.append(hashes)
+        if sum(map(len, self._waiting)) > SKETCH:
+            self._sort()
+
+    def _sort(self) -> None:
+        if self._waiting:
             # np.unique puts integers into a hash table of its own, which takes ten times as long.
-            ordered = np.sort(np.concatenate((self._hashes, hashes)))
-            self._hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])][:SKETCH]
+            ordered = np.sort(np.concatenate((self._hashes, *self._waiting)))
+            self._hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]][:SKETCH]
+            self._waiting.clear()
 
 
 class Statistics:

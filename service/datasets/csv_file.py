@@ -39,7 +39,7 @@ class CsvFile:
         self._spelling = Spelling(())
         self._refusals = 0
         self._has_words = False
-        """Whether numbers or booleans were missing in words, as NA is, for which polars then has to look in each field."""
+        """Whether numbers or booleans are missing in words, as in NA; polars looks for these in all fields then."""
         self._fractional: set[str] = set()
         self.found: dict[str, str] = {}
         """What "auto" became."""

@@ -26,23 +26,24 @@ class Sample:
         """Look at some rows, and keep their share of them."""
         most = max(1, min(MOST_ROWS, MOST_CELLS // table.width))
         keys = self._random.random(table.height)
+        if self._count + np.count_nonzero(keys < self._bound) > 2 * most:
+            self._shrink(most, keys)
         rows = np.flatnonzero(keys < self._bound)
         if len(rows):
             # A copy: the batch itself is to go.
             self._kept.append((keys[rows], table[rows]))
             self._count += len(rows)
-        if self._count > 2 * most:
-            self._shrink(most)
 
     def table(self, schema: dict[str, pl.DataType]) -> pl.DataFrame:
         """Return the rows, with the columns of `schema`."""
         most = max(1, min(MOST_ROWS, MOST_CELLS // max(1, len(schema))))
         if self._count > most:
-            self._shrink(most)
+            self._shrink(most, np.empty(0))
         return pl.concat([aligned(table, schema) for _, table in self._kept]).rechunk()
 
-    def _shrink(self, most: int) -> None:
-        self._bound = float(np.partition(np.concatenate([keys for keys, _ in self._kept]), most)[most])
+    def _shrink(self, most: int, coming: np.ndarray) -> None:
+        """Keep the rows that are among the `most` first of all, with those whose keys are `coming`."""
+        self._bound = float(np.partition(np.concatenate([coming, *(keys for keys, _ in self._kept)]), most)[most])
         kept = [(keys[keys < self._bound], table.filter(keys < self._bound)) for keys, table in self._kept]
         self._kept = [(keys, table) for keys, table in kept if len(keys)]
         self._count = sum(len(keys) for keys, _ in self._kept)

@@ -52,12 +52,16 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
     floats = table.select(others.cast(pl.Float64))
     if floats.width == 0:
         return table
-    column = pl.all()
-    beyond = ((column.max() > LARGEST) | (column.min() < -LARGEST)).name.prefix("beyond ")
-    found = floats.select(beyond, column.is_nan().any().name.prefix("nan ")).row(0, named=True)
-    if faults := [_too_large(column, first_row) for column in floats if found[f"beyond {column.name}"]]:
-        raise unreadable(*faults[:MOST_FAULTS])
+    ends = (pl.all().min().name.prefix("low "), pl.all().max().name.prefix("high "))
+    found = floats.select(*ends, pl.all().is_nan().any().name.prefix("nan ")).row(0, named=True)
     floats = floats.with_columns(column.fill_nan(None) for column in floats if found[f"nan {column.name}"])
+    beyond = (
+        column
+        for column in floats
+        if (found[f"high {column.name}"] or 0.0) > LARGEST or (found[f"low {column.name}"] or 0.0) < -LARGEST
+    )
+    if faults := [_too_large(column, first_row) for column in beyond]:
+        raise unreadable(*faults[:MOST_FAULTS])
     unknown = [name for name in floats.columns if name not in fractional]
     if not unknown:
         return table.with_columns(floats)
