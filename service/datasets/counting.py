@@ -62,34 +62,34 @@ class Counted:
         self.minimum = low if self.minimum is None else min(self.minimum, low)
         self.maximum = high if self.maximum is None else max(self.maximum, high)
 
-    def merge_classes(self, column: pl.Series) -> None:
-        """Count the values of a batch, or only sketch how many they are once they are more than a thousand."""
-        if self.classes is None:
-            return self._sketch(column)
-        if column.dtype == pl.Float64:
-            return self._give_up_on_classes(column)
-        counts = column.drop_nulls().alias("value").value_counts(name="rows")
-        if column.dtype == pl.String and (counts["value"].str.len_bytes().max() or 0) > LONGEST_CLASS:  # type: ignore[operator]
-            return self._give_up_on_classes(column)
-        if counts.height <= MOST_CLASSES:
-            for value, rows in counts.iter_rows():
-                self.classes[value] = self.classes.get(value, 0) + rows
-        if counts.height > MOST_CLASSES or len(self.classes) > MOST_CLASSES:
-            return self._give_up_on_classes(column)
-        return None
+    def merge_classes(self, column: pl.Series) -> bool:
+        """Count the values of a batch; return whether that is over, as they are more than a thousand, or no labels."""
+        if self.classes is None or column.dtype == pl.Float64:
+            return self._give_up_on_classes(column.dtype)
+        present = column.drop_nulls() if column.null_count() else column
+        counts = present.alias("value").value_counts(name="rows")
+        if counts.height > MOST_CLASSES:
+            return self._give_up_on_classes(column.dtype)
+        pairs = counts.rows()
+        if column.dtype == pl.String and any(len(text.encode()) > LONGEST_CLASS for text, _ in pairs):
+            return self._give_up_on_classes(column.dtype)
+        for value, rows in pairs:
+            self.classes[value] = self.classes.get(value, 0) + rows
+        return len(self.classes) > MOST_CLASSES and self._give_up_on_classes(column.dtype)
 
-    def _give_up_on_classes(self, column: pl.Series) -> None:
+    def _give_up_on_classes(self, dtype: pl.DataType) -> bool:
         known, self.classes = list(self.classes or ()), None
         if known:
-            self._sketch(pl.Series(known, dtype=column.dtype, strict=False))
-        self._sketch(column)
+            self.merge_hashes(pl.Series(known, dtype=dtype, strict=False).hash(), dtype)
+        return True
 
-    def _sketch(self, column: pl.Series) -> None:
-        hashes = column.hash().to_numpy()
-        bound = self._hashes[-1] if len(self._hashes) == SKETCH else None
-        hashes = hashes[hashes < bound] if bound is not None else hashes
-        if column.null_count() and column.dtype in _NULL:
-            hashes = hashes[hashes != np.uint64(_NULL[column.dtype])]
+    def merge_hashes(self, column: pl.Series, dtype: pl.DataType) -> None:
+        """Sketch how many different values a batch of this type has, by their hashes, those of nulls among them."""
+        hashes = column.to_numpy()
+        if len(self._hashes) == SKETCH:
+            hashes = hashes[hashes < self._hashes[-1]]
+        if dtype in _NULL:
+            hashes = hashes[hashes != np.uint64(_NULL[dtype])]
         self._waiting.append(hashes)
         if sum(map(len, self._waiting)) > SKETCH:
             self._sort()
@@ -122,6 +122,7 @@ class Statistics:
             numeric.var(ddof=0).name.prefix("variance "),
         )
         found = measured.row(0, named=True) if measured.width else {}
+        many: list[str] = []
         for column in table:
             name, count = column.name, table.height - nulls[column.name]
             counted = self.columns.setdefault(name, Counted())
@@ -133,5 +134,8 @@ class Statistics:
             elif isinstance(low, datetime):
                 counted.minimum = min(low, counted.minimum or low)
                 counted.maximum = max(high, counted.maximum or high)
-            counted.merge_classes(column)
+            if counted.merge_classes(column):
+                many.append(name)
             counted.present += count
+        for hashes in table.select(pl.col(many).hash()):
+            self.columns[hashes.name].merge_hashes(hashes, table[hashes.name].dtype)
