@@ -83,7 +83,8 @@ def test_narrower_vectors(features: dict[str, bool], tmp_path: Path, monkeypatch
         monkeypatch.setitem(sys.modules, path.stem, loaded[-1])
         spec.loader.exec_module(loaded[-1])
     vectors, narrow = loaded
-    assert vectors.WIDTH == (32 if features else 16)
+    width = 32 if features else 16
+    assert width == vectors.WIDTH
     assert vectors.ROWS == 4
     for shape in ((1, 1, 1), (4, 24, 8), (7, 11, 5), (9, 50, 19)):
         multiplied(narrow.product, np.random.default_rng(0), "float32", *shape)
