@@ -7,14 +7,23 @@ flat arrays with a place to begin at, in elements.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-_FEATURES = binding.get_host_cpu_features()
+
+def _features() -> Mapping[str, bool]:
+    """Return what the processor has, by LLVM's names; nothing where LLVM can't tell."""
+    try:
+        return binding.get_host_cpu_features()
+    except RuntimeError:
+        return {}
+
+
+_FEATURES = _features()
 WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 """Bytes of a vector."""
 ROWS = 8 if WIDTH == 64 or platform.machine() in {"arm64", "aarch64"} else 4
