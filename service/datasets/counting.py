@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -128,10 +127,10 @@ class Statistics:
             counted = self.columns.setdefault(name, Counted())
             if count == 0:
                 continue
-            low, high = found.get(f"low {name}"), found.get(f"high {name}")
             if column.dtype.is_numeric():
-                counted.merge_moments(count, low, high, found[f"mean {name}"], found[f"variance {name}"])
-            elif isinstance(low, datetime):
+                counted.merge_moments(count, *(found[f"{what} {name}"] for what in ("low", "high", "mean", "variance")))
+            elif f"low {name}" in found:  # times
+                low, high = found[f"low {name}"], found[f"high {name}"]
                 counted.minimum = min(low, counted.minimum or low)
                 counted.maximum = max(high, counted.maximum or high)
             if counted.merge_classes(column):

@@ -159,8 +159,9 @@ class _Scanner:
         wrong = self._lone_returns(data, quotes)
         opens, closes = quotes[opening], quotes[~opening]
         before = np.where(opens > 0, data[opens - 1], self._last)
-        wrong += [(int(at), "opens") for at in opens[~np.isin(before, [self._delimiter, _LF, self._quote])][:1]]
-        ends = [self._delimiter, _LF, _CR, self._quote]
+        begins = [self._delimiter, _LF, *([] if self._quote is None else [self._quote])]
+        wrong += [(int(at), "opens") for at in opens[~np.isin(before, begins)][:1]]
+        ends = [*begins, _CR]
         if self._last == self._quote and not self._inside and data[0] not in ends:
             wrong.append((0, "closes"))
         after = closes[closes < len(data) - 1] + 1
