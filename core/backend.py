@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from core.arrays import Array, Namespace
+from core.feed import Feed, Resident
 from core.kernels import Kernels
 from core.kernels.inplace import NumpyKernels
 
@@ -69,6 +70,13 @@ class Backend(ABC):
     def table(self, host: np.ndarray, dtype: str | None = None) -> Array:
         """Return `host`, whose rows batches are gathered from, on the device; on the host it may keep its own dtype."""
         return self.asarray(host, dtype)
+
+    def feed(self, tables: Sequence[np.ndarray], dtypes: Sequence[str | None], rows: int) -> Feed:
+        """Return how batches of up to `rows` rows come from `tables`, on the host, to arrays of these dtypes.
+
+        The dtypes are those on the device, the backend's own where None.
+        """
+        return Resident(self, [self.table(table, dtype) for table, dtype in zip(tables, dtypes, strict=True)])
 
     @abstractmethod
     def to_host(self, array: Array) -> np.ndarray:

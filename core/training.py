@@ -139,10 +139,11 @@ class Training(Iterator[Record]):
     def _compiled_steps(self, plan: Plan) -> CompiledSteps | None:
         """Return the compiled steps, where there are any for what is asked for."""
         steps, plain = self._steps, plan.regularization == Regularization() and plan.average is None
-        suits = CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, steps.y)
+        x, y, *_ = steps.feed.tables
+        suits = CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, y)
         if not (plain and suits and steps.is_plain):
             return None
-        data = (steps.x, steps.y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
+        data = (x, y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
         return CompiledSteps(self.network, plan.loss, plan.optimizer, *data)
 
     def _take_steps(self, count: int) -> int:
@@ -154,7 +155,7 @@ class Training(Iterator[Record]):
         before = _copies(self.network, {"": self.network.parameters}) if self._watching else {}
         first = self.step + 1
         numbers = self._descent.numbers(passed, self._plan.epochs)
-        self._compiled.run(self._steps.order, self.position, first, numbers, self._steps.total)
+        self._compiled.run(self._steps.feed.order, self.position, first, numbers, self._steps.total)
         if self._watching:
             found = first_of(self.network, self._compiled.trail()) or first_of_parameters(self.network)
             if found:

@@ -13,9 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from tests.core.gpu import stand_in_streams
 from tests.core.gpu.kernel_formulas import compute_by_formulas
 from tests.core.gpu.raw_kernels import Executor, RawModule
-from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy
+from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy, syncdetect
+
+
+STREAMS = ("Stream", "Event", "get_current_stream", "alloc_pinned_memory")
+"""Of `cupy.cuda`, what `stand_in_streams` has."""
 
 
 class Device:
@@ -28,7 +33,8 @@ class Device:
 
     def use(self) -> None: ...
 
-    def synchronize(self) -> None: ...
+    def synchronize(self) -> None:
+        syncdetect._declare_synchronize()
 
 
 class MemoryPool:
@@ -38,6 +44,12 @@ class MemoryPool:
 
     def used_bytes(self) -> int:
         return 1 << 20
+
+    def free_bytes(self) -> int:
+        return 1 << 10
+
+    def get_limit(self) -> int:
+        return self.limit
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Bound by hand: the real one is compiled, and tells its signature in its docstring only."""
@@ -59,7 +71,11 @@ class CupyStandIn:
 
     def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1) -> None:
         self._execute, self._pool = execute, MemoryPool()
-        self.cuda = SimpleNamespace(Device=Device, runtime=SimpleNamespace(getDeviceCount=lambda: devices))
+        self.cuda = SimpleNamespace(
+            Device=Device,
+            runtime=SimpleNamespace(getDeviceCount=lambda: devices),
+            **{name: getattr(stand_in_streams, name) for name in STREAMS},
+        )
 
     def RawModule(self, *, code: str, options: tuple[str, ...] = ()) -> RawModule:
         if not isinstance(options, tuple):
