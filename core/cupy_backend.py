@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from core.backend import Backend, BackendError, Memory
 from core.feed import Feed, Resident
 from core.kernels.fused import FusedKernels
 from core.streaming import Streamed
+
+if TYPE_CHECKING:
+    from core.many_steps import ManySteps
 
 PIECE = 16 * 2**20
 """Bytes of a piece in which a table is brought to the device, as CuPy copies each to pinned memory on the way."""
@@ -22,6 +27,8 @@ SHARE = 0.5
 class CupyBackend(Backend):
     """Device `device` of the CuPy namespace `cupy`."""
 
+    kernels: FusedKernels
+
     def __init__(self, cupy: Namespace, device: int, dtype: str) -> None:
         self.name = f"cupy:{device}"
         self.xp = cupy
@@ -30,6 +37,21 @@ class CupyBackend(Backend):
         self._device = cupy.cuda.Device(device)
         # CuPy allocates on the calling thread's current device; a training process uses one.
         self._device.use()
+
+    @property
+    def many_steps(self) -> type[ManySteps]:
+        """Steps in one launch; imported here, as they are made of what imports this file."""
+        return importlib.import_module("core.persistent_steps").PersistentSteps
+
+    @cached_property
+    def shared_memory(self) -> int:
+        """Bytes that a block of threads can share, where a kernel asks for it."""
+        return self._device.attributes["MaxSharedMemoryPerBlockOptin"]
+
+    @cached_property
+    def multiprocessors(self) -> int:
+        """How many the device has: so many blocks, at least, are computed at a time."""
+        return self._device.attributes["MultiProcessorCount"]
 
     def empty(self, shape: Sequence[int], dtype: str | None = None) -> Array:
         """Return an array with any content."""

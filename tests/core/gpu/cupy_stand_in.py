@@ -28,8 +28,9 @@ class Device:
 
     mem_info = (3 << 30, 4 << 30)
 
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, *, shared_memory: int) -> None:
         self.id = device
+        self.attributes = {"MaxSharedMemoryPerBlockOptin": shared_memory, "MultiProcessorCount": 2}
 
     def use(self) -> None: ...
 
@@ -65,14 +66,15 @@ class CupyStandIn:
     Args:
         execute: how the CUDA kernels are computed.
         devices: how many GPUs there seem to be.
+        shared_memory: bytes that a block's threads can share; with none there are no many steps in one launch.
     """
 
     ndarray = StandInArray
 
-    def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1) -> None:
+    def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1, shared_memory: int = 0) -> None:
         self._execute, self._pool = execute, MemoryPool()
         self.cuda = SimpleNamespace(
-            Device=Device,
+            Device=partial(Device, shared_memory=shared_memory),
             runtime=SimpleNamespace(getDeviceCount=lambda: devices),
             **{name: getattr(stand_in_streams, name) for name in STREAMS},
         )

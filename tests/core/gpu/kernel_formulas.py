@@ -28,12 +28,12 @@ def compute_by_formulas(code: str, name: str) -> Launch:
     compute = partial({
         "bias_activation": _bias_activation,
         "activation_pullback": _activation_pullback,
-        "softmax_cross_entropy": _softmax_cross_entropy,
+        "softmax_cross_entropy_of_rows": _softmax_cross_entropy,
         "elementwise_step": _elementwise_step,
         "step_each": _step_each,
     }[name], formula)  # fmt: skip
 
-    def launch(_blocks: int, _threads: int, args: list[Any]) -> None:
+    def launch(_blocks: int, _threads: int, args: list[Any], _shared: int = 0) -> None:
         compute(*args)
 
     return launch

@@ -176,6 +176,18 @@ def test_a_launch_that_a_gpu_would_not_bear(fault: dict[str, Any], message: str)
         launch_pullback(**fault)
 
 
+def test_shared_memory_is_asked_for() -> None:
+    kernel = CP.RawModule(code=cuda.activation_source(Relu(), "float32")).get_function("activation_pullback")
+    arrays, size = [on_device() for _ in range(4)], np.int64(HOST.size)
+    kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024)
+    with pytest.raises(ValueError, match="can't share 49153 bytes"):
+        kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024 + 1)
+    kernel.max_dynamic_shared_size_bytes = 64 * 1024
+    kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024 + 1)
+    assert hasattr(cupy.RawKernel, "max_dynamic_shared_size_bytes")
+    assert "shared_mem=0" in str(cupy.RawKernel.__call__.__doc__)
+
+
 def test_a_python_float_for_a_number_of_the_optimizer_is_refused() -> None:
     kernel = CP.RawModule(code=cuda.rule_source(Sgd, "float32")).get_function("elementwise_step")
     numbers, size = map(np.float32, (0.9, 0.1, 0.0)), np.int64(HOST.size)

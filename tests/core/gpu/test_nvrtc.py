@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
 
 pytest.importorskip("cupy", exc_type=ImportError)
 
+from core.activations import ACTIVATIONS, Elementwise
 from core.kernels import cuda
-from core.optimizers import Adam
+from core.kernels.cuda_steps import MOST_THREADS, Formulas, steps_source
+from core.losses import LOSSES
+from core.optimizers import ELEMENTWISE, Adam
 from tests.core.gpu.kernel_formulas import sources
 from tests.core.gpu.nvrtc import CudaError, compile_cuda, supports
 from tests.core.gpu.raw_kernels import parameters_of_kernels
+
+WITH_TEXT = (
+    *("squared_error", "absolute_error", "huber", "log_cosh", "quantile", "hinge"),
+    *("binary_cross_entropy", "softmax_cross_entropy"),
+)
+"""Losses that there are many steps in one launch with."""
 
 
 @pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
@@ -28,6 +38,36 @@ def test_source_compiles(source: Callable[[Any, str], str], formula: Any, dtype:
     assert all(f".entry {kernel}(" in ptx for kernel in parameters_of_kernels(code))
     # A literal like 1.0, or a function without a float version, would compute in double, 64 times slower on many GPUs.
     assert dtype == "float64" or not re.search(r"\.f64\b", ptx)
+
+
+def every_formula() -> list[Formulas]:
+    """Return combinations such that each optimizer, activation and loss for which there is a text is in one of them."""
+    rules, elementwise = list(ELEMENTWISE.values()), [f for f in ACTIVATIONS.values() if isinstance(f, Elementwise)]
+    losses = [loss for loss in LOSSES.values() if loss.name in WITH_TEXT]
+    each = zip(rules, cycle(losses), (elementwise[k::3] for k in cycle(range(3))), strict=False)
+    return [Formulas(rule, tuple(some), loss) for rule, loss, some in each]
+
+
+@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+@pytest.mark.parametrize("dtype", cuda.CTYPES)
+@pytest.mark.parametrize("formulas", every_formula(), ids=lambda formulas: formulas.name)
+def test_many_steps_compile(formulas: Formulas, dtype: str, architecture: str) -> None:
+    if not supports(architecture):
+        pytest.skip(f"this version of NVRTC no longer compiles for {architecture}")
+    ptx = compile_cuda(steps_source(formulas, dtype), architecture)
+    assert ".entry steps(" in ptx
+    assert f".maxntid {MOST_THREADS}" in ptx
+    # In double are Σ of the losses, once a step, and nothing else.
+    in_double = set(re.findall(r"\b(?:add|sub|mul|div|fma|ex2|sqrt)\.[a-z.]*f64\b", ptx))
+    assert dtype == "float64" or in_double == {"add.f64"} or in_double == {"add.rn.f64"}
+
+
+def test_the_combinations_have_every_formula() -> None:
+    found = every_formula()
+    assert {formulas.rule for formulas in found} == set(ELEMENTWISE.values())
+    assert {formulas.loss.name for formulas in found} == set(WITH_TEXT)
+    with_text = {f for formulas in found for f in formulas.activations}
+    assert with_text == {f for f in ACTIVATIONS.values() if isinstance(f, Elementwise)}
 
 
 def test_syntax_error_is_reported_with_the_compilers_log() -> None:
