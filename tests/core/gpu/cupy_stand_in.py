@@ -60,6 +60,12 @@ class MemoryPool:
     def free_all_blocks(self, stream: object = None) -> None: ...
 
 
+class PinnedMemoryPool:
+    """`cupy.get_default_pinned_memory_pool()`."""
+
+    def free_all_blocks(self) -> None: ...
+
+
 class CupyStandIn:
     """The module itself. What isn't written out here is computed by NumPy's function of the same name.
 
@@ -72,7 +78,7 @@ class CupyStandIn:
     ndarray = StandInArray
 
     def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1, shared_memory: int = 0) -> None:
-        self._execute, self._pool = execute, MemoryPool()
+        self._execute, self._pool, self._pinned_pool = execute, MemoryPool(), PinnedMemoryPool()
         self.cuda = SimpleNamespace(
             Device=partial(Device, shared_memory=shared_memory),
             runtime=SimpleNamespace(getDeviceCount=lambda: devices),
@@ -86,6 +92,9 @@ class CupyStandIn:
 
     def get_default_memory_pool(self) -> MemoryPool:
         return self._pool
+
+    def get_default_pinned_memory_pool(self) -> PinnedMemoryPool:
+        return self._pinned_pool
 
     def asarray(self, *args: Any, **options: Any) -> StandInArray:
         given = inspect.signature(cupy.asarray).bind(*args, **options).arguments

@@ -76,8 +76,9 @@ def test_what_the_stand_in_writes_out_itself_is_there_in_cupy() -> None:
     for name in vars(cupy_stand_in.Device):
         assert name.startswith("__") or hasattr(cupy.cuda.Device, name), name
     assert hasattr(cupy.cuda.runtime, "getDeviceCount")
-    for name in vars(cupy_stand_in.MemoryPool):
-        assert name.startswith("__") or name == "limit" or hasattr(cupy.cuda.MemoryPool, name), name
+    for pool in ("MemoryPool", "PinnedMemoryPool"):
+        for name in vars(getattr(cupy_stand_in, pool)):
+            assert name.startswith("__") or name == "limit" or hasattr(getattr(cupy.cuda, pool), name), name
 
 
 def test_streams_and_events_have_the_signatures_of_cupys() -> None:

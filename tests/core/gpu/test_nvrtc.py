@@ -25,6 +25,8 @@ WITH_TEXT = (
     *("binary_cross_entropy", "softmax_cross_entropy"),
 )
 """Losses that there are many steps in one launch with."""
+ATOMIC = r"\b(?:atom|red)\."
+"""Instructions whose order, and so the rounding of a sum, is another in each run."""
 
 
 @pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
@@ -36,8 +38,14 @@ def test_source_compiles(source: Callable[[Any, str], str], formula: Any, dtype:
     code = source(formula, dtype)
     ptx = compile_cuda(code, architecture)
     assert all(f".entry {kernel}(" in ptx for kernel in parameters_of_kernels(code))
+    assert not re.search(ATOMIC, ptx)
     # A literal like 1.0, or a function without a float version, would compute in double, 64 times slower on many GPUs.
     assert dtype == "float64" or not re.search(r"\.f64\b", ptx)
+
+
+def test_an_atomic_addition_shows_in_the_code() -> None:
+    code = cuda.rule_source(Adam, "float32").replace("p_[i] = p;", "p_[i] = p; atomicAdd(p_, p);")
+    assert re.search(ATOMIC, compile_cuda(code, "sm_80"))
 
 
 def every_formula() -> list[Formulas]:
@@ -57,6 +65,7 @@ def test_many_steps_compile(formulas: Formulas, dtype: str, architecture: str) -
     ptx = compile_cuda(steps_source(formulas, dtype), architecture)
     assert ".entry steps(" in ptx
     assert f".maxntid {MOST_THREADS}" in ptx
+    assert not re.search(ATOMIC, ptx)
     # In double are Σ of the losses, once a step, and nothing else.
     in_double = set(re.findall(r"\b(?:add|sub|mul|div|fma|ex2|sqrt)\.[a-z.]*f64\b", ptx))
     assert dtype == "float64" or in_double == {"add.f64"} or in_double == {"add.rn.f64"}
