@@ -44,8 +44,8 @@ def as_cuda(formulas: list[tuple[Any, str]], owner: object) -> str:
 
     >>> from core.losses import SquaredError
     >>> print(as_cuda([(SquaredError.gradient, "gradient")], SquaredError()))
-    __device__ inline T gradient(T u, T y, T j_bar) {
-      return (j_bar * (u - y));
+    __device__ inline T gradient(T u_, T y_, T j_bar_) {
+      return (j_bar_ * (u_ - y_));
     }
     <BLANKLINE>
     """
@@ -75,7 +75,7 @@ def _type_of(function: ast.FunctionDef) -> str:
 def _function(function: ast.FunctionDef) -> str:
     if function.args.vararg:
         raise UntranslatableError("any number of arguments")
-    arguments = ", ".join(f"T {argument.arg}" for argument in function.args.args)
+    arguments = ", ".join(f"T {_variable(argument.arg)}" for argument in function.args.args)
     declared, lines = {argument.arg for argument in function.args.args}, []
     for line in function.body:
         lines += [f"  {text}\n" for text in _statement(line, declared)]
@@ -84,7 +84,7 @@ def _function(function: ast.FunctionDef) -> str:
 
 def _statement(line: ast.stmt, declared: set[str]) -> list[str]:
     def assigned(name: str, value: str) -> str:
-        text = f"{'' if name in declared else 'T '}{name} = {value};"
+        text = f"{'' if name in declared else 'T '}{_variable(name)} = {value};"
         declared.add(name)
         return text
 
@@ -108,6 +108,11 @@ def _statement(line: ast.stmt, declared: set[str]) -> list[str]:
     raise UntranslatableError(f"the line {ast.unparse(line)!r}")
 
 
+def _variable(name: str) -> str:
+    # `short` and the like mean something else in C++.
+    return f"{name}_"
+
+
 def _names(value: ast.expr) -> list[ast.Name]:
     return [node for node in ast.walk(value) if isinstance(node, ast.Name)]
 
@@ -115,7 +120,7 @@ def _names(value: ast.expr) -> list[ast.Name]:
 def _expression(value: ast.expr) -> str:
     match value:
         case ast.Name(name):
-            return name
+            return _variable(name)
         case ast.Constant(int() | float() as number):
             return repr(number)
         case ast.Call(ast.Name(name), arguments):

@@ -219,4 +219,4 @@ class _Argument:
 
 def _filler(size: int, dtype: np.dtype[Any]) -> np.ndarray:
     # Numbers that a kernel hardly makes of each other; −1 as a label still points into a margin.
-    return 1e3 + np.sqrt(np.arange(size, dtype=dtype)) if dtype.kind == "f" else np.full(size, -1, dtype)
+    return 1e3 + np.sqrt(np.arange(size, dtype=dtype)) if dtype.kind == "f" else np.full(size, -1).astype(dtype)
