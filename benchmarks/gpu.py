@@ -1,4 +1,4 @@
-"""`make bench-gpu`: every shape on a GPU, beside PyTorch and JAX on it, and its products at the rate the card reaches."""
+"""`make bench-gpu`: every shape on a GPU, beside PyTorch and JAX on it, and at the rate of its matrix products."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Backend(ABC):
         xp: the array module.
         dtype: of parameters and activations, "float32" or "float64".
         kernels: the fused operations.
-        compiles: whether code is compiled for the processor, so that there may be more than kernels (`core.compiled_steps`).
+        compiles: whether code is compiled for the processor, so that there may be `many_steps`.
     """
 
     name: str

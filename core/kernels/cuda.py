@@ -96,11 +96,11 @@ there is one lane; `LANES` threads share the work.
 
 
 def softmax_cross_entropy_source(_loss: object, dtype: str) -> str:
-    """Return `softmax_cross_entropy_of_rows`: each of `rows` rows of n by a warp, as `SOFTMAX_CROSS_ENTROPY` says."""
+    """Return `of_rows`: each of `rows` rows of n by a warp, as `SOFTMAX_CROSS_ENTROPY` says."""
     return f"""
 typedef {CTYPES[dtype]} T;
 {SOFTMAX_CROSS_ENTROPY}
-extern "C" __global__ void softmax_cross_entropy_of_rows(
+extern "C" __global__ void of_rows(
     const T* z, const long long* y, const T* j_bar, T smoothing, T* values, T* z_bar, long long rows, long long n) {{
   int lane = threadIdx.x % 32;
   long long warps = (long long)gridDim.x * blockDim.x / 32;

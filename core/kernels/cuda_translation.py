@@ -1,4 +1,4 @@
-"""From a reference formula to CUDA C++, as `core.kernels.translation` goes from it to single numbers: by its own text."""
+"""From a reference formula to CUDA C++, by its own text, as `core.kernels.translation` goes to single numbers."""
 
 from __future__ import annotations
 
@@ -120,19 +120,21 @@ def _names(value: ast.expr) -> list[ast.Name]:
 def _expression(value: ast.expr) -> str:
     match value:
         case ast.Name(name):
-            return _variable(name)
+            text = _variable(name)
         case ast.Constant(int() | float() as number):
-            return repr(number)
+            text = repr(number)
         case ast.Call(ast.Name(name), arguments):
-            return f"{'fabs' if name == 'abs' else name}({', '.join(map(_expression, arguments))})"
+            text = f"{'fabs' if name == 'abs' else name}({', '.join(map(_expression, arguments))})"
         case ast.BinOp(left, ast.Pow(), ast.Constant(2)):
-            return f"squared({_expression(left)})"
+            text = f"squared({_expression(left)})"
         case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:
-            return f"({_expression(left)} {OPERATORS[type(operator)]} {_expression(right)})"
+            text = f"({_expression(left)} {OPERATORS[type(operator)]} {_expression(right)})"
         case ast.UnaryOp(ast.USub(), operand):
-            return f"(-{_expression(operand)})"
+            text = f"(-{_expression(operand)})"
         case ast.Compare(left, [operator], [right]) if type(operator) in OPERATORS:
-            return f"({_expression(left)} {OPERATORS[type(operator)]} {_expression(right)})"
+            text = f"({_expression(left)} {OPERATORS[type(operator)]} {_expression(right)})"
         case ast.Subscript(ast.Call() as call, ast.Constant(int() as place)):
-            return f"{_expression(call)}.at[{place}]"
-    raise UntranslatableError(f"the expression {ast.unparse(value)!r}")
+            text = f"{_expression(call)}.at[{place}]"
+        case _:
+            raise UntranslatableError(f"the expression {ast.unparse(value)!r}")
+    return text

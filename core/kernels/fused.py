@@ -16,7 +16,7 @@ from core.rule import Rule, are_per_network
 
 MOST_BLOCKS = 65_535
 FREELY_SHARED = 48 * 1024
-"""Bytes that a block can share without asking (CUDA C++ Programming Guide, "Shared Memory", of compute capability 7)."""
+"""Bytes that a block can share without asking (CUDA C++ Programming Guide, "Shared Memory")."""
 
 
 class FusedKernels(InPlaceKernels):
@@ -60,7 +60,7 @@ class FusedKernels(InPlaceKernels):
             return
         n = u.shape[-1]
         rows = u.size // n
-        function = self._function("softmax_cross_entropy_of_rows", cuda.softmax_cross_entropy_source, loss, str(u.dtype))
+        function = self._function("of_rows", cuda.softmax_cross_entropy_source, loss, str(u.dtype))
         sizes = map(self.xp.int64, (rows, n))
         smoothing = u.dtype.type(loss.smoothing)
         self._launch(function, cuda.WARP * rows, u, y, j_bar, smoothing, values, u_bar, *sizes)

@@ -37,7 +37,7 @@ def test_the_report():
     visits = [Visit([1.0, 0.5, seconds]) for seconds in (0.4, 0.5)]
     shapes = [gpu.with_bars(shape) for shape in EVERY]
     measurements = [
-        Measurement(shape, {name: visits for name in (US, *peers, gpu.BOUND)})
+        Measurement(shape, dict.fromkeys((US, *peers, gpu.BOUND), visits))
         for shape in shapes
         for peers in [GPU_FLEET_PEERS if shape.networks > 1 else GPU_PEERS]
     ]

@@ -18,7 +18,6 @@ from tests.core.gpu.kernel_formulas import compute_by_formulas
 from tests.core.gpu.raw_kernels import Executor, RawModule
 from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy, syncdetect
 
-
 STREAMS = ("Stream", "Event", "get_current_stream", "alloc_pinned_memory")
 """Of `cupy.cuda`, what `stand_in_streams` has."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,29 +14,57 @@ import pytest
 pytest.importorskip("cupy", exc_type=ImportError)
 pytest.importorskip("cupyx", exc_type=ImportError)
 
-from core import ACTIVATIONS, LOSSES, SCHEDULES, Adam, BatchNorm, Dense, Dropout, LayerNorm, Maxout, Network, PRelu
-from core import Residual, Sgd, cupy_backend, train
+from core import (
+    ACTIVATIONS,
+    LOSSES,
+    SCHEDULES,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    Maxout,
+    Network,
+    PRelu,
+    Residual,
+    Sgd,
+    cupy_backend,
+    persistent_steps,
+    train,
+)
 from core.backend import Backend, BackendError, get_backend
 from core.cupy_backend import CupyBackend
 from core.optimizers import ELEMENTWISE
 from core.steps import Steps
+from tests.core.gpu.cuda_on_host import compute_on_host
 from tests.core.gpu.cupy_stand_in import CupyStandIn
-from tests.core.gpu.waiting import Waited, cupyx, without_waiting
+from tests.core.gpu.waiting import WaitedError, cupyx, without_waiting
 from tests.core.losses.targets import targets_for
 
 M, N_INPUTS, BATCH, EPOCHS = 22, 3, 4, 2
 """Samples, of which the last batch has 2; their numbers; samples of a batch; epochs."""
 
 
-@pytest.fixture(params=["stand_in", pytest.param("cupy", marks=pytest.mark.gpu)])
-def device(request: pytest.FixtureRequest) -> Backend:
-    """The stand-in, and a real GPU where there is one."""
-    if request.param == "stand_in":
-        return CupyBackend(CupyStandIn(), 0, "float32")
+def _gpu() -> CupyBackend:
     try:
-        return get_backend("cupy", "float32")
+        found = get_backend("cupy", "float32")
     except BackendError as error:
         pytest.skip(str(error))
+    assert isinstance(found, CupyBackend)
+    return found
+
+
+@pytest.fixture(
+    params=["stand_in", *(pytest.param(name, marks=pytest.mark.gpu) for name in ("cupy", "cupy_kernel_by_kernel"))]
+)
+def device(request: pytest.FixtureRequest) -> Backend:
+    """The stand-in, kernel by kernel; and a real GPU where there is one, in both ways."""
+    if request.param == "stand_in":
+        return CupyBackend(CupyStandIn(), 0, "float32")
+    found = _gpu()
+    if request.param == "cupy_kernel_by_kernel":
+        found.shared_memory = 0
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -132,9 +161,23 @@ def test_batches_from_the_host(device: Backend, monkeypatch: pytest.MonkeyPatch)
         fit(device, **options)
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile the CUDA text")
+def test_many_steps_in_one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistent_steps, "STRETCH", 2)
+    backend = CupyBackend(CupyStandIn(compute_on_host, shared_memory=48 * 1024), 0, "float32")
+    launches: list[int] = []
+    run = persistent_steps.PersistentSteps.run
+    monkeypatch.setattr(
+        persistent_steps.PersistentSteps, "run", lambda *args: (launches.append(args[4].shape[-2]), run(*args))
+    )
+    for options in ({}, {"seed": [1, 2, 3]}, {"seed": [1, 2], "optimizer": [Adam(0.1), Adam(0.01)]}):
+        fit(backend, Dense(5, "tanh"), Dropout(0.5), Dense(2), **options)
+    assert launches == [2, 2, 2] * EPOCHS * 3
+
+
 def test_a_line_search_waits_and_is_found(device: Backend) -> None:
     """Its only step of an epoch needs values; and the guard would find such a read elsewhere too."""
-    with pytest.raises((cupyx.DeviceSynchronized, Waited)):
+    with pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
         fit(device, optimizer="lbfgs", batch_size=None)
 
 
@@ -151,7 +194,7 @@ READS = {
 def test_every_way_to_read_is_found(device: Backend, read: Any) -> None:
     array = device.zeros(())
     read(array)
-    with without_waiting(), pytest.raises((cupyx.DeviceSynchronized, Waited)):
+    with without_waiting(), pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
         read(array)
 
 
@@ -159,7 +202,7 @@ def test_every_way_to_wait_is_found(device: Backend) -> None:
     device.synchronize()
     with without_waiting():
         for wait in (device.synchronize, device.xp.cuda.get_current_stream().synchronize):
-            with pytest.raises((cupyx.DeviceSynchronized, Waited)):
+            with pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
                 wait()
-        with pytest.raises((cupyx.DeviceSynchronized, Waited)):
+        with pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
             device.xp.asnumpy(device.zeros(2))

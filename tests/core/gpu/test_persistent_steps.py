@@ -15,8 +15,21 @@ import pytest
 
 pytest.importorskip("cupy", exc_type=ImportError)
 
-from core import ACTIVATIONS, LOSSES, Adam, BatchNorm, Dense, Dropout, Network, NonFiniteError, Sgd, Training
-from core import get_backend, persistent_steps, train
+from core import (
+    ACTIVATIONS,
+    LOSSES,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Network,
+    NonFiniteError,
+    Sgd,
+    Training,
+    get_backend,
+    persistent_steps,
+    train,
+)
 from core.activations import Elementwise
 from core.backend import Backend, BackendError, NumpyBackend
 from core.cupy_backend import CupyBackend
@@ -24,7 +37,7 @@ from core.losses import Loss, SoftmaxCrossEntropy
 from core.optimizers import ELEMENTWISE
 from tests.core.gpu.cuda_on_host import compute_on_host
 from tests.core.gpu.cupy_stand_in import CupyStandIn
-from tests.core.gpu.test_nvrtc import WITH_TEXT
+from tests.core.gpu.kernel_formulas import MANY_STEPS
 from tests.core.losses.targets import targets_for
 
 RNG = np.random.default_rng(0)
@@ -113,7 +126,7 @@ def test_single_precision(gpu: Open, activation: str) -> None:
     assert_same(gpu, layers=[Dense(6, activation), Dense(2)], optimizer=Sgd(0.01), dtype="float32")
 
 
-@pytest.mark.parametrize("loss", WITH_TEXT)
+@pytest.mark.parametrize("loss", MANY_STEPS)
 def test_every_loss(gpu: Open, loss: str) -> None:
     last = LOSSES[loss].output_activation or "identity"
     assert_same(gpu, layers=[Dense(6, "tanh"), Dense(2, last)], loss=loss)

@@ -12,7 +12,7 @@ cupy = pytest.importorskip("cupy", exc_type=ImportError)
 cupyx = pytest.importorskip("cupyx", exc_type=ImportError)
 
 
-class Waited(AssertionError):
+class WaitedError(AssertionError):
     """The host has waited for a stream."""
 
 
@@ -34,4 +34,4 @@ def without_waiting() -> Iterator[None]:
 
 
 def _raise(_stream: object) -> None:
-    raise Waited
+    raise WaitedError
