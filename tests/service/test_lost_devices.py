@@ -188,7 +188,7 @@ def test_no_array_of_a_job_is_left_when_its_gpus_memory_is_given_back(
     left: list[int] = []
 
     def count() -> int:
-        return sum(isinstance(each, StandInArray) for each in gc.get_objects())
+        return sum(type(each) is StandInArray for each in gc.get_objects())
 
     for pool in (gpu.get_default_memory_pool(), gpu.get_default_pinned_memory_pool()):
         monkeypatch.setattr(pool, "free_all_blocks", lambda: left.append(count()))
