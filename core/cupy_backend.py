@@ -27,8 +27,6 @@ SHARE = 0.5
 class CupyBackend(Backend):
     """Device `device` of the CuPy namespace `cupy`."""
 
-    kernels: FusedKernels
-
     def __init__(self, cupy: Namespace, device: int, dtype: str) -> None:
         self.name = f"cupy:{device}"
         self.xp = cupy

@@ -13,6 +13,7 @@ from core.arrays import Array
 from core.cupy_backend import CupyBackend
 from core.kernels.counter import WRAP, folded
 from core.kernels.cuda_steps import LAYER, MOST_THREADS, Formulas, steps_source
+from core.kernels.fused import FusedKernels
 from core.kernels.translation import UntranslatableError
 from core.losses import Loss, SoftmaxCrossEntropy
 from core.many_steps import Link, chain, rule_of
@@ -54,8 +55,10 @@ class PersistentSteps:
     ) -> None:
         self._network, self._formulas, self._links = network, formulas, links
         self._batch_size, self._shared = batch_size, shared
-        self._backend = backend = network.backend
+        backend, kernels = network.backend, network.backend.kernels
         assert isinstance(backend, CupyBackend), "it is this backend's"
+        assert isinstance(kernels, FusedKernels), "and so are these"
+        self._backend, self._kernels = backend, kernels
         self._n = math.prod(network.leading)
         waves = -(-self._n // backend.multiprocessors)
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * network.n_parameters * waves)))
@@ -102,7 +105,6 @@ class PersistentSteps:
     def run(self, order: Array, first: int, step: int, numbers: np.ndarray, total: Array) -> None:
         """Take a step with each of `numbers`, as `ManySteps` has it; this waits for nothing."""
         backend, count = self._backend, numbers.shape[-2]
-        assert isinstance(backend, CupyBackend), "it is this backend's"
         streams = np.zeros((count, len(self._links)), np.uint64)  # of those layers that have no dropout, unused
         for layer, link in enumerate(self._links):
             if link.path is not None:
@@ -110,7 +112,7 @@ class PersistentSteps:
         xp = backend.xp
         apart = xp.int64(numbers[0].size if numbers.ndim == 3 else 0)
         sizes = (len(self._links), self._network.n_parameters, self._batch_size)
-        backend.kernels.steps(
+        self._kernels.steps(
             (self._formulas, str(backend.dtype)),
             (self._n, self._threads, self._shared * backend.dtype.itemsize),
             *(*self._tables, order, total, *self._flat, backend.asarray(numbers), apart),

@@ -142,7 +142,8 @@ class Training(Iterator[Record]):
         kind = steps.backend.many_steps
         if kind is None or not (plain and steps.is_plain):
             return None
-        data = (*steps.feed.tables, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
+        x, y = steps.feed.tables
+        data = (x, y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
         return kind.where_they_suit(self.network, plan.loss, plan.optimizer, *data)
 
     def _take_steps(self, count: int) -> int:

@@ -54,7 +54,7 @@ class MemoryPool:
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Bound by hand: the real one is compiled, and tells its signature in its docstring only."""
         assert (size is None) != (fraction is None), "one of them"
-        self.limit = size
+        self.limit = size or 0
 
     def free_all_blocks(self, stream: object = None) -> None: ...
 

@@ -95,7 +95,7 @@ def fit(device: Backend, *layers: Any, loss: str = "squared_error", seed: int | 
     x, y = rng.standard_normal((M, N_INPUTS)), targets_for(LOSSES[loss], rng, (M, net.n_outputs))
     records = list(train(net, x, y, loss=loss, **{"epochs": EPOCHS, "batch_size": BATCH, **options}))
     assert len(records) == EPOCHS
-    assert np.isfinite([record.loss for record in records]).all()
+    assert np.isfinite(np.array([record.loss for record in records])).all()
     assert (device.to_host(net.parameters) != before).any()
 
 
@@ -157,7 +157,8 @@ def test_schedules(device: Backend, schedule: str) -> None:
 
 def test_batches_from_the_host(device: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_backend, "SHARE", 0.0)
-    for options in ({}, {"seed": [1, 2, 3]}, {"sample_weight": np.arange(M) % 3}):
+    each: list[dict[str, Any]] = [{}, {"seed": [1, 2, 3]}, {"sample_weight": np.arange(M) % 3}]
+    for options in each:
         fit(device, **options)
 
 
@@ -170,7 +171,9 @@ def test_many_steps_in_one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         persistent_steps.PersistentSteps, "run", lambda *args: (launches.append(args[4].shape[-2]), run(*args))
     )
-    for options in ({}, {"seed": [1, 2, 3]}, {"seed": [1, 2], "optimizer": [Adam(0.1), Adam(0.01)]}):
+    two = [Adam(0.1), Adam(0.01)]
+    each: list[dict[str, Any]] = [{}, {"seed": [1, 2, 3]}, {"seed": [1, 2], "optimizer": two}]
+    for options in each:
         fit(backend, Dense(5, "tanh"), Dropout(0.5), Dense(2), **options)
     assert launches == [2, 2, 2] * EPOCHS * 3
 
@@ -205,4 +208,4 @@ def test_every_way_to_wait_is_found(device: Backend) -> None:
             with pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
                 wait()
         with pytest.raises((cupyx.DeviceSynchronized, WaitedError)):
-            device.xp.asnumpy(device.zeros(2))
+            device.xp.asnumpy(device.zeros((2,)))
