@@ -193,6 +193,19 @@ def test_a_line_break_in_quotes_counts_where_the_piece_ends_in_the_field():
         assert [error.message for error in caught.value.errors] == ["line 5 has 3 fields, but the header has 2"], size
 
 
+def test_quotes_are_looked_at_in_slices_of_any_size(monkeypatch: pytest.MonkeyPatch):
+    body = b'a,b\n1,"x\ny"\r\n2,"p""q"\n3,"z,"\n'
+    whole = structure(body, len(body))
+    assert whole[1:3] == (2, 3)
+    for size in range(1, len(body) + 1):
+        monkeypatch.setattr("service.datasets.csv_scan.LOOK", size)
+        assert structure(body, len(body)) == whole, size
+        with pytest.raises(Problem, match="line 6 has 3 fields"):
+            structure(body + b'4,"5",6\n', len(body))
+        with pytest.raises(Problem, match="line 6 has a quote that closes in the middle"):
+            structure(body + b'4,"5"6\n', len(body))
+
+
 def outcome(path: Path) -> pl.DataFrame | Problem:
     try:
         return read_table(path, "csv", Reading(header="yes", delimiter="comma"))
