@@ -87,6 +87,7 @@ class CompiledSteps:
         self._memories = [self._memory() for _ in range(self._groups)]
         size = packed_size(batch_size, widths)
         self._packed = [network.backend.empty((size,)) for _ in range(self._groups * self._team)]
+        self._seen: list[list[np.ndarray]] = []
 
     def _memory(self) -> tuple[Array, ...]:
         empty, (_, y), m, columns = self._network.backend.empty, self._data, self._batch_size, sum(self._widths[1:])
@@ -144,7 +145,9 @@ class CompiledSteps:
         activations = frozenset(type(link.dense.f) for link in links if isinstance(link.dense.f, Elementwise))
         return can_be_translated(activations, loss, type(rule), str(network.backend.dtype))
 
-    def run(self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray) -> None:
+    def run(
+        self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray, *, watched: bool = False
+    ) -> None:
         """Take a step with each of `numbers`, `(…, count, numbers of a step)`, from the epoch's step `first` on.
 
         Args:
@@ -153,6 +156,7 @@ class CompiledSteps:
             step: which step of the training that is, from 1 on.
             numbers: as `Descent.numbers` returns them.
             total: `(…)`, to which the losses of the samples are added.
+            watched: whether `trail` will be asked for.
         """
         network, n, code, count = self._network, math.prod(self._network.leading), self._code, numbers.shape[-2]
         rows = [array.reshape(n, -1) for array in (order, network.parameters, self._gradients, *self._slots)]
@@ -163,6 +167,7 @@ class CompiledSteps:
             if link.path is not None:
                 streams[:, layer] = [folded([step + k, *link.path]) for k in range(count)]
         arrivals = np.zeros((n, 8), np.int64)  # of each network's threads; a line of the cache each
+        self._seen = [[]] * n
 
         def take(worker: int) -> None:
             group, thread = divmod(worker, self._team)
@@ -176,6 +181,8 @@ class CompiledSteps:
                 )
                 if thread == 0:
                     totals[k] = found
+                    # The memory is the next network's as soon as this thread has come to it.
+                    self._seen[k] = [memory.copy() for memory in self._memories[group][3:6]] if watched else []
 
         if code.pool is None:
             take(0)
@@ -183,15 +190,15 @@ class CompiledSteps:
             list(code.pool.map(take, range(len(self._packed))))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
-        """Yield what the last step of one network computed, in the order in which it did: layer, what, its numbers."""
+        """Yield what the last call, a watched one of one step, computed, as `ManySteps` has it: for each network."""
         m = self._batch_size
-        _, _, _, values, z, a, *_ = self._memories[0]
+        values, z, a = (np.stack(arrays) for arrays in zip(*self._seen, strict=True))
         names = [name for name, t in self._network.theta.items() if t]
         for name, link, at in zip(names, self._chain, self._at, strict=True):
             part = slice(at * m, (at + link.dense.units) * m)
-            yield name, "z", z[part]
+            yield name, "z", z[:, part]
             if link.is_active:
-                yield name, "a", a[part]
+                yield name, "a", a[:, part]
         yield None, "the loss", values
 
 

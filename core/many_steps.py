@@ -53,7 +53,9 @@ class ManySteps(Protocol):
         """
         ...
 
-    def run(self, order: Array, first: int, step: int, numbers: np.ndarray, total: Array) -> None:
+    def run(
+        self, order: Array, first: int, step: int, numbers: np.ndarray, total: Array, *, watched: bool = False
+    ) -> None:
         """Take a step with each of `numbers`, `(…, count, numbers of a step)`, from the epoch's step `first` on.
 
         Args:
@@ -62,11 +64,12 @@ class ManySteps(Protocol):
             step: which step of the training that is, from 1 on.
             numbers: as `Descent.numbers` returns them.
             total: `(…)`, to which the losses of the samples are added.
+            watched: whether `trail` will be asked for; then `numbers` are of one step.
         """
         ...
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
-        """Yield what a call of one step computed, in the order in which it did: layer, what of it, its numbers."""
+        """Yield what a watched call computed, in its order: layer, what of it, and the numbers, `(N, …)`."""
         ...
 
 

@@ -102,7 +102,9 @@ class PersistentSteps:
             return None
         return cls(links, formulas, shared, network, x, y, batch_size, gradients, state, seeds)
 
-    def run(self, order: Array, first: int, step: int, numbers: np.ndarray, total: Array) -> None:
+    def run(
+        self, order: Array, first: int, step: int, numbers: np.ndarray, total: Array, *, watched: bool = False
+    ) -> None:
         """Take a step with each of `numbers`, as `ManySteps` has it; this waits for nothing."""
         backend, count = self._backend, numbers.shape[-2]
         streams = np.zeros((count, len(self._links)), np.uint64)  # of those layers that have no dropout, unused
@@ -117,12 +119,12 @@ class PersistentSteps:
             (self._n, self._threads, self._shared * backend.dtype.itemsize),
             *(*self._tables, order, total, *self._flat, backend.asarray(numbers), apart),
             *(*self._of_layers, backend.asarray(streams, "uint64")),
-            *(self._trail if count == 1 else xp.intp(0), *map(xp.int32, sizes)),
+            *(self._trail if watched else xp.intp(0), *map(xp.int32, sizes)),
             *map(xp.int64, (order.shape[-1], first, count)),
         )
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
-        """Yield what the last call, of one step, computed: for each network `(N, …)`."""
+        """Yield what the last call, a watched one of one step, computed: for each network `(N, …)`."""
         names = [name for name, t in self._network.theta.items() if t]
         for name, link, at in zip(names, self._links, self._trail_at[:-1], strict=True):
             units = link.dense.units

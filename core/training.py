@@ -155,7 +155,9 @@ class Training(Iterator[Record]):
         before = _copies(self.network, {"": self.network.parameters}) if self._watching else {}
         first = self.step + 1
         numbers = self._descent.numbers(passed, self._plan.epochs)
-        self._compiled.run(self._steps.feed.order, self.position, first, numbers, self._steps.total)
+        self._compiled.run(
+            *(self._steps.feed.order, self.position, first, numbers, self._steps.total), watched=self._watching
+        )
         if self._watching:
             found = first_of(self.network, self._compiled.trail()) or first_of_parameters(self.network)
             if found:

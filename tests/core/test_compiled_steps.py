@@ -174,8 +174,9 @@ def test_the_clock_can_stop_it() -> None:
     assert 0 < now.step <= STEPS
 
 
-def test_a_number_that_is_not_finite_is_traced() -> None:
-    now = training(layers=[Dense(6, "relu"), Dense(2)], optimizer=Sgd(1e200))
+@pytest.mark.parametrize("seed", [0, [0, 1, 2, 3, 4]], ids=["alone", "a fleet"])
+def test_a_number_that_is_not_finite_is_traced(seed: int | list[int]) -> None:
+    now = training(layers=[Dense(6, "relu"), Dense(2)], optimizer=Sgd(1e200), seed=seed)
     with pytest.raises(NonFiniteError) as raised:
         list(now)
     assert (raised.value.epoch, raised.value.step) == (1, 2)
