@@ -67,8 +67,8 @@ CHOICES = [
     (optimizer, loss, TRANSLATED[k % 5 :: 5])
     for k, (optimizer, loss) in enumerate(zip(ELEMENTWISE, cycle([*WITH_LOOPS, "softmax_cross_entropy"]), strict=False))
 ]
-"""Each optimizer, each loss, and each activation in some network: a combination takes seconds to compile, and is made of
-modules that know nothing of each other."""
+"""Each optimizer, each loss, and each activation in some network: a combination takes seconds to compile, and its parts
+know nothing of each other."""
 
 
 @pytest.mark.parametrize(("optimizer", "loss", "activations"), CHOICES)
