@@ -99,8 +99,8 @@ def test_choices_of_a_loss_are_in_the_code() -> None:
     "layers",
     [
         [Dense(2)],
-        [Dense(2, "tanh")],
-        [Dense(7, "tanh", bias=False), Dense(2, bias=False)],
+        [Dense(2, "relu")],
+        [Dense(7, "relu", bias=False), Dense(2, bias=False)],
         [Dense(7, "relu"), Dense(4), Dense(5, "gelu"), Dense(3, "tanh"), Dense(2, "sigmoid")],
     ],
     ids=len,

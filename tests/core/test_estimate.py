@@ -16,7 +16,7 @@ from core.counting import CountingBackend
 from core.network import CHUNK
 from core.regularization import Regularization
 
-WIDE = (300, [Dense(512, "relu"), Dense(256, "tanh"), Dense(10, "softmax")])
+WIDE = (300, [Dense(512, "relu"), Dense(256, "relu"), Dense(10, "softmax")])
 SMALL = (64, [Dense(64, "relu"), Dense(10, "softmax")])
 OF_EACH_KIND = (
     100,

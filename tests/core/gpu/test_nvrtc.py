@@ -17,7 +17,8 @@ from tests.core.gpu.nvrtc import CudaError, compile_cuda, supports
 from tests.core.gpu.raw_kernels import parameters_of_kernels
 
 
-@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+# The oldest and the newest: one between has all that the oldest has.
+@pytest.mark.parametrize("architecture", ["sm_70", "sm_90"])
 @pytest.mark.parametrize("dtype", cuda.CTYPES)
 @pytest.mark.parametrize(("source", "formula"), sources(), ids=[formula.name for _, formula in sources()])
 def test_source_compiles(source: Callable[[Any, str], str], formula: Any, dtype: str, architecture: str) -> None:
