@@ -21,7 +21,8 @@ MINUTES ?= 5
 DATABASE ?= sqlite
 TARGET ?= cpu
 
-DOMAINS := $(addprefix tests/service/,cli client datasets jobs models predictions web)
+# The tests of the second process; those in a browser are the last.
+DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client datasets jobs models predictions web)
 
 .PHONY: help screenshots bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
