@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,7 +45,6 @@ class Parameter:
         return self.text.startswith("const ")
 
 
-@cache
 def parameters_of_kernels(code: str) -> dict[str, list[Parameter]]:
     """Return the parameters of each kernel in `code`."""
     named = {alias: ctype for ctype, alias in re.findall(r"typedef (\w+) (\w+);", code)}
