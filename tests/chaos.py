@@ -1,10 +1,11 @@
 """A service under load, and a killer: `make chaos MINUTES=5`.
 
 `deltabar serve` with its worker, and a second worker, on one database. Clients post jobs with an `Idempotency-Key`,
-ask again where an answer is lost, pause, resume, cancel, retry, and follow events. A killer ends and freezes processes
-at random. Then all is let run out, and every job is looked at: none is lost, none has succeeded twice, none is left
-claimed, no sequence has a gap, no file is left without a row, and weights and curve are, bit for bit, those of a job of
-the same kind that nobody disturbed.
+over a line on which every other answer breaks off, and ask again with the same key until there is one; they pause,
+resume, cancel, retry, and follow events over the same line. A killer ends and freezes processes at random. Then all is
+let run out, and every job is looked at: none is lost, none was made or has succeeded twice, none is left claimed, no
+sequence has a gap, no file is left without a row, and weights and curve are, bit for bit, those of a job of the same
+kind that nobody disturbed.
 
 The seed chooses what is done, and in which order; when it happens, the machine decides. Exits with 1 where something is
 wrong, says what, and leaves the data and the logs where they are.
@@ -31,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
@@ -39,6 +41,7 @@ from service import tables
 from service.client import Client, DeltabarError
 from service.context import Context
 from service.jobs.service import get_job
+from tests.service.client.cutting import WHOLE, relaying
 from tests.service.history import ended
 from tests.service.invariants import Result, faults_of, result_of, stray_files
 from tests.service.postgresql import Server
@@ -161,43 +164,57 @@ def command_of(pid: int) -> str:
 
 
 class Visitor:
-    """A client that posts jobs and does things with them, until `over`."""
+    """A client that posts jobs and does things with them, until `over`.
 
-    def __init__(self, url: str, dataset_id: str, chance: random.Random, record: Record, over: threading.Event) -> None:
-        self._client, self._dataset_id = Client(url, timeout=10), dataset_id
+    Some answers come from `far`, the same service at the end of a line on which they break off.
+    """
+
+    def __init__(
+        self, url: str, far: str, dataset_id: str, chance: random.Random, record: Record, over: threading.Event
+    ) -> None:
+        self._client, self._far, self._dataset_id = Client(url, timeout=10), Client(far, timeout=10), dataset_id
+        self._posting = httpx.Client(base_url=far, timeout=10, headers={"Connection": "close"}, trust_env=False)
         self._chance, self._record, self._over = chance, record, over
 
     def run(self) -> None:
-        with self._client:
+        with self._client, self._far, self._posting:
             while not self._over.wait(self._chance.uniform(0.0, 0.5)):
                 try:
                     if self._client.jobs.list(limit=100, state=["queued", "running", "paused"]).data[AT_MOST_WAITING:]:
                         continue
-                    self._do_something(self._post())
+                    if job_id := self._post():
+                        self._do_something(job_id)
                 except (ConnectionError, TimeoutError, DeltabarError) as error:
                     self._tolerate(error)
 
-    def _post(self) -> str:
+    def _post(self) -> str | None:
         """Post a job, again and again with the same key until there is an answer; return its id."""
         kind = self._chance.choices(list(SPECS), OFTEN)[0]
         key = f"{kind}-{self._chance.getrandbits(64):016x}"
-        spec = SPECS[kind] | {"device": "cpu", "metadata": {"key": key}}
-        while True:
+        body = {"dataset_id": self._dataset_id, "target": "species", "device": "cpu", "metadata": {"key": key}}
+        while not self._over.is_set():
             try:
-                job = self._client.jobs.create(
-                    dataset_id=self._dataset_id, target="species", idempotency_key=key, **spec
-                )
-            except (ConnectionError, DeltabarError) as error:
-                self._tolerate(error)
-                self._record.count("posts asked again")
-                time.sleep(0.2)
-                if not self._over.is_set():
-                    continue
-                raise
-            with self._record.lock:
-                self._record.counts[f"jobs posted, {kind}"] += 1
-                self._record.accepted.add(job.id)
-            return job.id
+                answer = self._posting.post("/v1/jobs", json=SPECS[kind] | body, headers={"Idempotency-Key": key})
+            except httpx.TransportError:
+                self._record.count("posts without an answer")
+            else:
+                if answer.status_code == 202:
+                    return self._accepted(kind, answer)
+                said = answer.json()
+                if said["code"] != "idempotency_key_in_flight" and answer.status_code != 503:
+                    self._record.faults.append(f"an answer to a post that nobody should get: {said}")
+                self._record.count("posts refused")
+            self._over.wait(0.2)
+        return None
+
+    def _accepted(self, kind: str, answer: httpx.Response) -> str:
+        job_id = answer.json()["id"]
+        self._record.count(f"jobs posted, {kind}")
+        if "idempotent-replayed" in answer.headers:
+            self._record.count("jobs there already when they were posted again")
+        with self._record.lock:
+            self._record.accepted.add(job_id)
+        return job_id
 
     def _do_something(self, job_id: str) -> None:
         jobs, deed = self._client.jobs, self._chance.choice(["pause", "cancel", "retry", "follow", "follow", "", ""])
@@ -222,7 +239,7 @@ class Visitor:
     def _follow(self, job_id: str) -> None:
         """Read the events to the end or for some seconds; they come once each, in order, over all breaks."""
         until, last = time.monotonic() + 15, 0
-        for event in self._client.jobs.events(job_id):
+        for event in self._far.jobs.events(job_id):
             if event.sequence != last + 1:
                 self._record.faults.append(f"{job_id}: the stream goes from event {last} to {event.sequence}")
             last = event.sequence
@@ -275,8 +292,13 @@ def running(folder: Path, context: Context) -> Iterator[str]:
 def disturb(context: Context, folder: Path, minutes: float, seed: int, record: Record) -> None:
     """Let clients and the killer do what they do for `minutes`; then let all run out."""
     dataset, over = upload(context), threading.Event()
-    with running(folder, context) as url:
-        visitors = [Visitor(url, dataset.id, random.Random(f"{seed}-{n}"), record, over) for n in range(CLIENTS)]
+    breaks = random.Random(f"{seed}-breaks")
+    with (
+        running(folder, context) as url,
+        relaying(int(url.rpartition(":")[2]), lambda _: breaks.choice([WHOLE, breaks.randint(1, 4000)])) as (far, _),
+    ):
+        chances = [random.Random(f"{seed}-{n}") for n in range(CLIENTS)]
+        visitors = [Visitor(url, far, dataset.id, chance, record, over) for chance in chances]
         killer = Killer(url, context.settings.data_dir, random.Random(f"{seed}-killer"), record, over)
         with ThreadPoolExecutor(CLIENTS) as pool:
             futures = [pool.submit(visitor.run) for visitor in visitors]
