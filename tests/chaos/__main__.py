@@ -67,7 +67,7 @@ def disturb(context: Context, folder: Path, minutes: float, seed: int, record: R
     breaks = random.Random(f"{seed}-breaks")
     with (
         running(folder, context) as url,
-        relaying(int(url.rpartition(":")[2]), lambda _: breaks.choice([WHOLE, breaks.randint(1, 4000)])) as (far, _),
+        relaying(int(url.rpartition(":")[2]), lambda _: breaks.choice([WHOLE, breaks.randint(1, 1000)])) as (far, _),
     ):
         chances = [random.Random(f"{seed}-{n}") for n in range(CLIENTS)]
         visitors = [Visitor(url, far, dataset.id, chance, record, over) for chance in chances]
