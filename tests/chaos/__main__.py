@@ -35,14 +35,14 @@ from service.client import Client, DeltabarError
 from service.context import Context
 from service.jobs.service import get_job
 from tests.chaos.killer import Killer
-from tests.chaos.programs import PATIENCE, SETTINGS, running
+from tests.chaos.programs import SETTINGS, running
 from tests.chaos.record import Record
 from tests.chaos.visitor import SPECS, Visitor
 from tests.service.client.cutting import WHOLE, relaying
 from tests.service.history import ended
 from tests.service.invariants import Result, faults_of, result_of, stray_files
 from tests.service.postgresql import Server
-from tests.service.processes import eventually, processes_on
+from tests.service.processes import PATIENCE, eventually, processes_on
 from tests.service.test_worker_processes import worker_on
 from tests.service.workplace import post, upload, workplace
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from service.client import Client
 from service.context import Context
-from tests.service.processes import eventually, processes_on
+from tests.service.processes import PATIENCE, eventually, processes_on
 
 LEASE_SECONDS = 2.0
 SETTINGS: dict[str, Any] = {
@@ -26,7 +26,6 @@ SETTINGS: dict[str, Any] = {
     "threads": 1,
     "max_attempts": 100,
 }
-PATIENCE = 300.0
 
 
 class Program:

@@ -21,7 +21,7 @@ Result = tuple[str, dict[str, list[Any]], dict[str, Any]]
 
 
 def result_of(context: Context, job_id: str) -> Result:
-    """Return the sha-256 of the job's weights, its curve without the times, and its card but for the data's id and metadata."""
+    """Return the sha-256 of the job's weights, its curve without the times, and its card without its data's id."""
     with context.database.read() as session:
         folder = session.scalars(select(tables.Model.folder).where(tables.Model.job_id == job_id)).one()
     weights = (context.storage.path(folder) / WEIGHTS).read_bytes()

@@ -38,6 +38,7 @@ SPEC: dict[str, Any] = {
     "batch_size": 2,
     "schedule": {"name": "reduce_on_plateau", "patience": 2},
     "early_stopping": {"monitor": "validation_loss", "patience": 1000},
+    "max_attempts": 10,
 }
 OFTEN = {"checkpoint_seconds": 0.02, "lease_seconds": LEASE, "threads": 1}
 IMPATIENT = "?timeout=0.1"
@@ -117,14 +118,25 @@ def worker_frozen(context: Context, job: Job, worker: Process, stack: ExitStack)
     stack.enter_context(worker_on(context, **OFTEN))
     assert eventually(lambda: row_of(context, job.id)["lease_token"] == 2)
     worker.popen.send_signal(signal.SIGCONT)
-    assert eventually(lambda: "the lease is lost" in worker.log, 120)
+    assert eventually(lambda: "the lease is lost" in worker.log)
     return 2
 
 
-def child_frozen(_context: Context, job: Job, worker: Process, _stack: ExitStack) -> int:
-    os.kill(worker.child_of(job), signal.SIGSTOP)
-    assert eventually(lambda: f"{job.id}: stalled" in worker.log, 120)
-    return 2
+def child_frozen(context: Context, job: Job, worker: Process, stack: ExitStack) -> int:
+    """It is that of a worker which soon loses its patience, and hands the job back to one that doesn't."""
+    worker.popen.terminate()
+    assert worker.popen.wait(PATIENCE) == 0
+    before, stalled = get_job(context, job.id).progress.step, f"{job.id}: stalled"
+    strict = stack.enter_context(worker_on(context, **OFTEN | {"stall_seconds": 5}))
+    assert eventually(lambda: get_job(context, job.id).progress.step > before or stalled in strict.log)
+    os.kill(strict.child_of(job), signal.SIGSTOP)
+    assert eventually(lambda: stalled in strict.log)
+    strict.popen.terminate()
+    assert strict.popen.wait(PATIENCE) == 0
+    spent = row_of(context, job.id)["attempts"]
+    assert spent >= 1
+    stack.enter_context(worker_on(context, **OFTEN))
+    return spent + 1
 
 
 def paused(context: Context, job: Job, _worker: Process, _stack: ExitStack) -> int:
@@ -157,25 +169,21 @@ def cannot_keep(context: Context, job: Job) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("interrupt", "settings"),
+    "interrupt",
     [
-        pytest.param(child_killed(signal.SIGKILL), {}, id="child killed"),
-        pytest.param(child_killed(signal.SIGSEGV), {}, id="child hit by a segmentation fault"),
-        (child_frozen, {"stall_seconds": 10}),
-        (worker_killed, {}),
-        (worker_told_to_go_five_times, {}),
-        (worker_frozen, {}),
-        (paused, {}),
+        pytest.param(child_killed(signal.SIGKILL), id="child killed"),
+        pytest.param(child_killed(signal.SIGSEGV), id="child hit by a segmentation fault"),
+        child_frozen,
+        worker_killed,
+        worker_told_to_go_five_times,
+        worker_frozen,
+        paused,
     ],
 )
 def test_an_interrupted_job_ends_as_if_it_had_not_been(
-    context: Context,
-    spec: dict[str, Any],
-    uninterrupted: Result,
-    interrupt: Callable[..., int],
-    settings: dict[str, Any],
+    context: Context, spec: dict[str, Any], uninterrupted: Result, interrupt: Callable[..., int]
 ):
-    starts = starts_of_one_interrupted(context, spec, uninterrupted, interrupt, **settings)
+    starts = starts_of_one_interrupted(context, spec, uninterrupted, interrupt)
     assert starts[0] == 0 < starts[1] < spec["epochs"]
 
 
@@ -207,7 +215,7 @@ def starts_of_one_interrupted(
         worker = stack.enter_context(worker_on(context, **OFTEN | settings))
         assert eventually(lambda: has_gone_on(context, job)), history_of(context, job.id)[-5:]
         attempts = interrupt(context, job, worker, stack)
-        done = ended(context, job, 120)
+        done = ended(context, job)
     assert (done.state, done.attempts) == ("succeeded", attempts)
     assert result_of(context, job.id) == uninterrupted
 

@@ -25,12 +25,11 @@ from service.jobs.states import ENDED
 from tests.service.conftest import NewDatabase
 from tests.service.history import ended, history_of, row_of
 from tests.service.invariants import Result, faults_of, result_of, stray_files
-from tests.service.processes import Serving, eventually, processes_on, serving
+from tests.service.processes import PATIENCE, Serving, eventually, processes_on, serving
 from tests.service.test_worker_processes import POLL, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
 ALONE = os.environ.get("TESTS_KILLS") == "alone"
-PATIENCE = 120.0
 EPOCH_SECONDS = 0.25
 """So long at least that whoever looks for news between two epochs finds some, on a busy machine too."""
 # With states of their own that have to come back.
