@@ -76,4 +76,5 @@ if __name__ == "__main__":
     # Libraries that print would garble the answers: what was standard output is kept for them alone.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as kept:
         os.dup2(2, 1)
-        main(*sys.argv[1:], sys.stdin, kept)
+        name, device = sys.argv[1:]
+        main(name, device, sys.stdin, kept)
