@@ -27,7 +27,7 @@ from service.training.samples import Tables
 GATHER_SECONDS = 0.05
 LOOK_SECONDS = 10.0
 """How often a child that waits for a job looks whether its GPU still computes."""
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.runner")  # as a program, this module is called "__main__"
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ from service.db import Database
 from service.doctor import Finding
 from service.settings import Settings
 from tests.service.commands import deltabar
-from tests.service.conftest import NewDatabase
 
 pytest.importorskip("cupy", exc_type=ImportError)
 
@@ -51,21 +50,20 @@ def test_one_that_cannot_says_what_to_do_and_fails(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_how_the_database_stands(new_database: NewDatabase, tmp_path: Path):
-    with new_database() as given:
-        settings = Settings(data_dir=tmp_path, **given)
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("good", "missing")
-        prepare(settings)
-        assert doctor.database(settings).figures["tables"] == "current"
-        revise(settings, "0001")
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("good", "older")
-        assert "back up" in found.says
-        revise(settings, "9999")
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("bad", "unknown")
-        assert "newer" in found.advice
+def test_how_the_database_stands(empty: str, tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, database_url=empty)
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("good", "missing")
+    prepare(settings)
+    assert doctor.database(settings).figures["tables"] == "current"
+    revise(settings, "0001")
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("good", "older")
+    assert "back up" in found.says
+    revise(settings, "9999")
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("bad", "unknown")
+    assert "newer" in found.advice
 
 
 def revise(settings: Settings, revision: str) -> None:
