@@ -53,7 +53,7 @@ class Worker:
         threads = max(1, (settings.threads or cores()) // len(self._devices))
         try:
             files.sweep(database, self._workplace.storage)
-            entry = Entry(database, self._devices)
+            entry = Entry(database, self._devices, settings.lease_seconds)
             with (
                 Children(self._devices, threads) as children,
                 closing(Measuring(threads, entry.calibrate)) as measuring,

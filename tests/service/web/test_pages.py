@@ -14,6 +14,7 @@ import pytest
 from service import keys
 from service.caller import Scope
 from service.context import Context
+from service.tables import Worker
 from tests.service.conftest import PENGUINS
 from tests.service.live import live
 
@@ -105,6 +106,23 @@ def test_a_job_without_weights_says_so(http: httpx.Client):
     answer = http.get(f"/v1/jobs/{job}/trace")
     assert (answer.status_code, answer.json()["code"]) == (409, "no_weights_yet")
     assert "has no weights yet" in http.get(f"/jobs/{job}/inspector", headers=HTML).text
+
+
+def test_the_system_page_shows_workers_that_are_silent_and_devices_that_are_lost(tmp_path: Path):
+    about = {"host": "a-machine", "pid": 1, "version": "0", "devices": ["cuda:0", "cuda:1"]}
+    with live(tmp_path, require_keys=True) as (http, context):
+        with context.database.write() as session:
+            session.add(Worker(id="worker_1", faults={"cuda:1": "CUDA says <214>"}, **about))
+            session.add(Worker(id="worker_2", seen_at=1.0, **about))
+        for scope, is_told_why in ((Scope.ADMIN, True), (Scope.READ, False)):
+            secret = keys.create(context.database, owner="ann", scopes=[scope])[1]
+            page = http.get("/system", headers=HTML | {"Authorization": f"Bearer {secret}"}).text
+            assert re.findall(r'<span class="state (\w+)">(alive|silent)<', page) == [
+                ("running", "alive"),
+                ("failed", "silent"),
+            ]
+            assert re.findall(r'<span class="state failed">(cuda:\d is lost)<', page) == ["cuda:1 is lost"]
+            assert ("CUDA says &lt;214&gt;" in page) == ("a-machine" in page) == is_told_why
 
 
 def test_the_form_begins_as_another_job_was(http: httpx.Client):
