@@ -11,7 +11,10 @@ from service.measuring import Measuring
 from tests.service.processes import eventually
 
 
-@pytest.mark.parametrize(("code", "stored"), [('print("{}")', [{}]), ("raise SystemExit(1)", [])])
+FOUND = """print('{"calibration": {"start": 1}, "findings": []}')"""
+
+
+@pytest.mark.parametrize(("code", "stored"), [(FOUND, [{"start": 1}]), ("raise SystemExit(1)", [])])
 def test_a_measurement_that_is_over_is_stored_once_and_can_be_closed(
     monkeypatch: pytest.MonkeyPatch, code: str, stored: list[dict[str, Any]]
 ):
