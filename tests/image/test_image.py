@@ -14,7 +14,7 @@ import pytest
 
 import core
 from service.client import Client
-from tests.image.engine import MEMORY_BYTES, Container, Engine
+from tests.image.engine import MEMORY_BYTES, PATIENCE, Engine, Service, Volume
 from tests.service.conftest import PENGUINS
 from tests.service.processes import eventually
 
@@ -32,7 +32,7 @@ for package in core, service:
 """Of every module but those that Alembic runs, and those that are for scikit-learn's users, who have it."""
 
 
-def test_it_has_no_root_and_no_rights(container: Container):
+def test_it_has_no_root_and_no_rights(container: Service):
     status = dict(
         line.split(":\t", 1) for line in container.execute("cat", "/proc/1/status").splitlines() if ":\t" in line
     )
@@ -46,7 +46,7 @@ def test_it_has_no_root_and_no_rights(container: Container):
     container.execute("touch", "/data/written")
 
 
-def test_it_has_no_tools_to_build_with_and_no_secret(container: Container, containers: Engine, admin_key: Path):
+def test_it_has_no_tools_to_build_with_and_no_secret(container: Service, containers: Engine, admin_key: Path):
     for tool in ("gcc", "cc", "ld", "make", "strip", "pip"):
         container.execute("sh", "-c", f"command -v {tool}", fails=True)
     described = containers("image", "inspect", containers.image) + containers("history", "--no-trunc", containers.image)
@@ -56,7 +56,7 @@ def test_it_has_no_tools_to_build_with_and_no_secret(container: Container, conta
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
-def test_the_versions_are_those_of_the_constraints(container: Container):
+def test_the_versions_are_those_of_the_constraints(container: Service):
     listing = "from importlib.metadata import distributions as d; print(*{f'{x.name}=={x.version}' for x in d()})"
     installed = {
         line.lower().replace("_", "-").replace(".", "-") for line in container.execute("python", "-c", listing).split()
@@ -66,7 +66,7 @@ def test_the_versions_are_those_of_the_constraints(container: Container):
     assert others <= {"deltabar"}
 
 
-def test_it_counts_the_cores_that_it_may_use(container: Container):
+def test_it_counts_the_cores_that_it_may_use(container: Service):
     assert container.execute("python", "-c", "from core.threads import cores, quota; print(quota())").split() == ["1.5"]
 
 
@@ -75,7 +75,7 @@ def test_it_is_no_larger_than_it_says(containers: Engine):
     assert image["Size"] <= LARGEST, f"{image['Size'] / 1e6:.0f} MB"
 
 
-def test_every_module_finds_what_it_imports(container: Container):
+def test_every_module_finds_what_it_imports(container: Service):
     """What `docker/trim.sh` takes out of the packages is none of it."""
     found = container.execute("python", "-W", "error", "-c", IMPORTS).split()
     assert {"core.kernels.compiled", "service.app", "service.runner", "service.cli.jobs"} <= set(found)
@@ -93,11 +93,34 @@ def test_without_a_key_it_does_not_start(containers: Engine):
     assert "/run/secrets/deltabar_admin_key" in said
 
 
-def test_its_check_tells_whether_it_is_ready(container: Container):
+def test_its_check_tells_whether_it_is_ready(container: Service):
     assert container.is_healthy()
 
 
-def test_the_way_of_a_job(container: Container, client: Client, admin_key: Path, tmp_path: Path):
+def test_a_worker_by_itself_is_well_until_it_hangs(container: Service, containers: Engine, volume: Volume):
+    """As docker/compose.yaml and the manifests have it."""
+    with containers.worker(volume, "deltabar worker --check", lease_seconds=3) as worker:
+        assert eventually(worker.is_healthy, PATIENCE), worker.log()
+        worker.signal("STOP")
+        assert eventually(lambda: "no worker" in worker.execute("sh", "-c", "deltabar worker --check 2>&1 || true"))
+        worker.signal("CONT")
+        assert eventually(worker.is_healthy, PATIENCE), worker.log()
+
+
+def test_the_cookie_with_the_key_is_for_tls_alone_behind_a_proxy(container: Service, admin_key: Path):
+    """A proxy's requests come from the address of the engine's network, which isn't loopback."""
+    for scheme, is_secure in (("https", True), ("http", False)):
+        answer = httpx.post(
+            f"{container.url}/sign-in",
+            data={"key": admin_key.read_text()},
+            headers={"X-Forwarded-Proto": scheme},
+            trust_env=False,
+        )
+        assert answer.status_code == 303
+        assert ("Secure" in answer.headers["set-cookie"]) == is_secure
+
+
+def test_the_way_of_a_job(container: Service, client: Client, admin_key: Path, tmp_path: Path):
     with Client(container.url, api_key="") as stranger, pytest.raises(Exception, match="key"):
         stranger.jobs.list()
     dataset = client.datasets.upload(PENGUINS)
@@ -117,7 +140,7 @@ def test_the_way_of_a_job(container: Container, client: Client, admin_key: Path,
         assert "deltabar_jobs" in http.get("/metrics").text
 
 
-def test_the_pages_and_what_they_load_are_there(container: Container):
+def test_the_pages_and_what_they_load_are_there(container: Service):
     with httpx.Client(base_url=container.url, trust_env=False, follow_redirects=True) as http:
         page = http.get("/", headers={"Accept": "text/html"})
         assert "<html" in page.text
@@ -141,7 +164,7 @@ def test_every_format_is_read(client: Client, tmp_path: Path):
         assert client.datasets.upload(path).rows == 20
 
 
-def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Container, client: Client):
+def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Service, client: Client):
     dataset = client.datasets.upload(PENGUINS)
     job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=ENDLESS)
     assert eventually(lambda: client.jobs.get(job.id).progress.epoch > 10)

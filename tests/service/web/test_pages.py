@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from service.context import Context
 from service.tables import Worker
 from tests.service.conftest import PENGUINS
 from tests.service.live import live
+from tests.service.processes import serving
 
 HTML = {"Accept": "text/html"}
 
@@ -172,6 +174,18 @@ def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.C
 
         browser.post("/sign-out")
         assert browser.get("/jobs").status_code == 303
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is loopback on Linux alone")
+def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone_wherever_the_proxy_is(tmp_path: Path):
+    secret = "s" * 32
+    with serving(tmp_path, "--workers", "0", require_keys=True, admin_key=secret) as service:
+        for scheme, is_secure in (("https", True), ("http", False)):
+            transport = httpx.HTTPTransport(local_address="127.0.0.2")  # neither is the service there
+            with httpx.Client(base_url=service.url, transport=transport) as proxy:
+                answer = proxy.post("/sign-in", data={"key": secret}, headers={"X-Forwarded-Proto": scheme})
+            assert answer.status_code == 303
+            assert ("Secure" in answer.headers["set-cookie"]) == is_secure
 
 
 @pytest.mark.parametrize("wanted", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", ""])
