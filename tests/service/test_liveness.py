@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from service import tables
+from service import roster, tables
 from service.context import Context
 from service.liveness import NoWorker, worker_here
 from service.settings import Settings
@@ -26,28 +28,50 @@ LEASE = 3.0
 ABOUT: dict[str, Any] = {"host": socket.gethostname(), "pid": 1, "version": "0", "devices": ["cuda:0", "cuda:1"]}
 
 
-def check(context: Context) -> subprocess.CompletedProcess[str]:
-    """Run the command as the container's health check does."""
-    chosen = context.settings
-    variables = {"DATA_DIR": chosen.data_dir, "DATABASE_URL": chosen.database_url, "LEASE_SECONDS": LEASE}
-    return deltabar("worker", "--check", **{f"DELTABAR_{name}": str(value) for name, value in variables.items()})
+def is_well(context: Context) -> bool:
+    try:
+        return worker_here(context.settings) == "a worker trains on cpu"
+    except NoWorker as fault:
+        assert "no worker of this machine has shown signs of life within 3 s" in str(fault)
+        return False
+
+
+def command(context: Context) -> subprocess.CompletedProcess[str]:
+    """Run what the container's health check does."""
+    names = ("data_dir", "database_url", "lease_seconds")
+    return deltabar("worker", "--check", **{f"DELTABAR_{n.upper()}": str(getattr(context.settings, n)) for n in names})
 
 
 def test_a_worker_is_well_until_it_hangs_or_ends(tmp_path: Path, new_database: NewDatabase):
-    with new_database() as database, workplace(tmp_path / "data", **database) as context:
-        assert_one_message(check(context), 1, "no worker of this machine has shown signs of life within 3 s")
-        with worker_on(context, lease_seconds=LEASE) as worker:
-            assert eventually(lambda: check(context).returncode == 0)
-            assert "a worker trains on cpu" in check(context).stdout
-            time.sleep(2 * LEASE)  # it goes on to tell, and in time
-            assert check(context).returncode == 0
-            os.kill(worker.popen.pid, signal.SIGSTOP)
-            assert eventually(lambda: check(context).returncode == 1)
-            os.kill(worker.popen.pid, signal.SIGCONT)
-            assert eventually(lambda: check(context).returncode == 0)
-            worker.popen.terminate()
-            worker.popen.wait()
-            assert check(context).returncode == 1
+    with (
+        new_database() as database,
+        workplace(tmp_path / "data", lease_seconds=LEASE, **database) as context,
+        worker_on(context, lease_seconds=LEASE) as worker,
+    ):
+        assert eventually(lambda: is_well(context))
+        said = command(context)
+        assert (said.returncode, said.stdout) == (0, "a worker trains on cpu\n")
+        os.kill(worker.popen.pid, signal.SIGSTOP)
+        assert eventually(lambda: not is_well(context))
+        assert_one_message(command(context), 1, "no worker of this machine has shown signs of life within 3 s")
+        os.kill(worker.popen.pid, signal.SIGCONT)
+        assert eventually(lambda: is_well(context))
+        worker.popen.terminate()
+        worker.popen.wait()
+        assert not is_well(context)
+
+
+def test_a_worker_signs_thrice_a_lease(tmp_path: Path):
+    with workplace(tmp_path / "data") as context:
+        entry = roster.Entry(context.database, ["cpu"], lease_seconds=0.3)
+        signs = set()
+        ends = time.monotonic() + 3
+        while time.monotonic() < ends and len(signs) < 4:
+            entry.sign({})
+            with context.database.read() as session:
+                signs |= {session.scalars(select(tables.Worker.seen_at)).one()}
+        assert len(signs) == 4
+        assert all(0.1 <= later - earlier for earlier, later in pairwise(sorted(signs)))
 
 
 def row(context: Context, **about: Any) -> None:
