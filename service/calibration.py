@@ -1,7 +1,7 @@
 """A worker's machine measures itself, in about a second: `python -m service.calibration THREADS` prints it as JSON.
 
-It is a process of its own, so that neither the worker nor the jobs of its children wait for it. What the doctor finds of
-the CPU, which takes the same imports and time, is printed with it, for the worker's log.
+It is a process of its own, so that neither the worker nor the jobs of its children wait for it. It prints with it what
+the doctor finds of the CPU, for the worker's log.
 """
 
 from __future__ import annotations

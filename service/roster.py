@@ -57,7 +57,7 @@ class Entry:
             session.add(self._row())
 
     def sign(self, faults: Mapping[str, str]) -> None:
-        """Say that the worker lives, every ten seconds, or thrice a lease, and remove the rows of those that no longer do.
+        """Say that the worker lives, every ten seconds, or thrice a lease; remove the rows of those that no longer do.
 
         Args:
             faults: of its devices that don't compute, and why, which is said at once where it has changed.

@@ -31,8 +31,7 @@ ABOUT: dict[str, Any] = {"host": socket.gethostname(), "pid": 1, "version": "0",
 def is_well(context: Context) -> bool:
     try:
         return worker_here(context.settings) == "a worker trains on cpu"
-    except NoWorker as fault:
-        assert "no worker of this machine has shown signs of life within 3 s" in str(fault)
+    except NoWorker:
         return False
 
 
@@ -71,7 +70,7 @@ def test_a_worker_signs_thrice_a_lease(tmp_path: Path):
             with context.database.read() as session:
                 signs |= {session.scalars(select(tables.Worker.seen_at)).one()}
         assert len(signs) == 4
-        assert all(0.1 <= later - earlier for earlier, later in pairwise(sorted(signs)))
+        assert all(later - earlier >= 0.1 for earlier, later in pairwise(sorted(signs)))
 
 
 def row(context: Context, **about: Any) -> None:

@@ -10,7 +10,6 @@ from service import measuring
 from service.measuring import Measuring
 from tests.service.processes import eventually
 
-
 FOUND = """print('{"calibration": {"start": 1}, "findings": []}')"""
 
 
