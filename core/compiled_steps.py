@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,11 +16,11 @@ from core.arrays import Array
 from core.backend import Backend
 from core.kernels.counter import folded
 from core.kernels.loops import can_be_translated
-from core.kernels.tiling import cuts, most_parts
-from core.layers import Dense, Dropout, Layer
+from core.kernels.parts import cuts, most_parts, packed_size
 from core.losses import Loss, SoftmaxCrossEntropy
+from core.many_steps import chain, rule_of
 from core.network import Network
-from core.optimizers import ElementwiseOptimizer, Optimizer, OptimizerState, PerNetwork
+from core.optimizers import Optimizer, OptimizerState
 from core.threads import allowed
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 COMPILED = "core.kernels.compiled"
 """Imported by name and when it is needed, as it imports Numba."""
-ALONE = 2**18
-"""Multiplications of a product up to which OpenBLAS stays on one core by itself (its SMP_THRESHOLD_MIN times 4)."""
 SHARED = 2**13
 """Numbers of the samples of a part that a thread takes or judges by itself, at least: about a microsecond."""
 STRETCH, STRETCH_WORK = 256, 10**9
@@ -70,20 +67,26 @@ class CompiledSteps:
         state: OptimizerState,
         seeds: int | tuple[int, ...],
     ) -> None:
-        chain, rule = _chain(network.layers_to(loss)), _rule(optimizer)
-        assert chain is not None, "the layers suit"
+        links, rule = chain(network.layers_to(loss)), rule_of(optimizer)
+        assert links is not None, "the layers suit"
         assert rule is not None, "the optimizer suits"
-        self._network, self._loss, self._rule, self._chain = network, loss, rule, chain
+        self._network, self._loss, self._rule, self._chain = network, loss, rule, links
         self._data, self._batch_size = (x, y), batch_size
         self._gradients, self._slots = gradients, [state.slots[name] for name in rule.slots]
-        self._widths = [network.n_inputs, *(link.dense.units for link in chain)]
+        self._widths = [network.n_inputs, *(link.dense.units for link in links)]
         self._at = [0, *accumulate(self._widths[1:-1])]
         self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
-        self._threads = allowed()
-        self._groups = min(n_networks, self._threads)
+        widths = self._widths
+        self._cut = cuts(batch_size, widths)
+        self._share = min(batch_size, 1 + SHARED // max(widths[0], widths[-1]))
+        parts = max(most_parts(self._cut, batch_size, widths), -(-batch_size // self._share))
+        self._groups = min(n_networks, allowed())
+        self._team = min(allowed() // self._groups, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
+        size = packed_size(batch_size, widths)
+        self._packed = [network.backend.empty((size,)) for _ in range(self._groups * self._team)]
 
     def _memory(self) -> tuple[Array, ...]:
         empty, (_, y), m, columns = self._network.backend.empty, self._data, self._batch_size, sum(self._widths[1:])
@@ -110,35 +113,35 @@ class CompiledSteps:
             place += link.dense.units * n_in
             bias_at.append(place if link.dense.bias else -1)
             place += link.dense.units * link.dense.bias
-        cut = cuts(self._batch_size, widths, has_small_kernels=compiled.has_small_kernels())
-        share = min(self._batch_size, 1 + SHARED // max(widths[0], widths[-1]))
-        parts = max(most_parts(cut, self._batch_size, widths), -(-self._batch_size // share))
-        team = min(self._threads // self._groups, parts)
         return _Code(
             steps=compiled.steps_of(type(self._rule), tuple(kinds), self._loss, str(dtype)),
             shape=(
                 np.array(widths),
                 np.array([1 + kinds.index(type(link.dense.f)) if link.is_active else 0 for link in self._chain]),
                 *(np.array(weight_at), np.array(bias_at), np.array(self._at)),
-                *(share, cut, np.array([link.keep for link in self._chain])),
+                *(self._share, self._cut, np.array([link.keep for link in self._chain])),
             ),
-            constants=(np.zeros(max(widths), dtype), np.array((1, 0), dtype)),
-            team=team,
-            pool=ThreadPoolExecutor(self._groups * team) if self._groups * team > 1 else None,
-            on_one_core=compiled.products_on_one_core
-            if self._batch_size * max(n_in * n_out for n_in, n_out in pairwise(widths)) > ALONE
-            else nullcontext,
+            zeros=np.zeros(max(widths), dtype),
+            pool=ThreadPoolExecutor(len(self._packed)) if len(self._packed) > 1 else None,
         )
+
+    @classmethod
+    def where_they_suit(
+        cls, network: Network, loss: Loss, optimizer: Optimizer, x: Array, y: Array, *data: Any
+    ) -> CompiledSteps | None:
+        """Return the steps, where there is compiled code for them."""
+        suits = cls.suit(network.backend.for_training(), network, loss, optimizer, y)
+        return cls(network, loss, optimizer, x, y, *data) if suits else None
 
     @staticmethod
     def suit(backend: Backend, network: Network, loss: Loss, optimizer: Optimizer, y: Array) -> bool:
         """Return whether there is compiled code for such steps; it isn't made yet."""
-        rule, chain = _rule(optimizer), _chain(network.layers_to(loss))
-        if not backend.compiles or rule is None or chain is None:
+        rule, links = rule_of(optimizer), chain(network.layers_to(loss))
+        if not backend.compiles or rule is None or links is None:
             return False
         if (y.ndim == 1) != (type(loss) is SoftmaxCrossEntropy):
             return False
-        activations = frozenset(type(link.dense.f) for link in chain if isinstance(link.dense.f, Elementwise))
+        activations = frozenset(type(link.dense.f) for link in links if isinstance(link.dense.f, Elementwise))
         return can_be_translated(activations, loss, type(rule), str(network.backend.dtype))
 
     def run(self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray) -> None:
@@ -162,23 +165,22 @@ class CompiledSteps:
         arrivals = np.zeros((n, 8), np.int64)  # of each network's threads; a line of the cache each
 
         def take(worker: int) -> None:
-            group, thread = divmod(worker, code.team)
+            group, thread = divmod(worker, self._team)
             for k in range(group, n, self._groups):
                 own_order, *own = (row[k] for row in rows)
                 found = code.steps(
-                    *(thread, code.team, arrivals[k]),
+                    *(thread, self._team, arrivals[k]),
                     *(*self._data, own_order, totals[k], self._batch_size, first, count),
                     *(*own, each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
-                    *(*self._memories[group], *code.constants),
+                    *(*self._memories[group], code.zeros, self._packed[worker]),
                 )
                 if thread == 0:
                     totals[k] = found
 
-        with code.on_one_core():
-            if code.pool is None:
-                take(0)
-            else:
-                list(code.pool.map(take, range(self._groups * code.team)))
+        if code.pool is None:
+            take(0)
+        else:
+            list(code.pool.map(take, range(len(self._packed))))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
         """Yield what the last step of one network computed, in the order in which it did: layer, what, its numbers."""
@@ -193,45 +195,10 @@ class CompiledSteps:
         yield None, "the loss", values
 
 
-class _Link(NamedTuple):
-    """A dense layer, and the dropout behind it: what that keeps, 1 where there is none, and its path."""
-
-    dense: Dense
-    keep: float = 1.0
-    path: tuple[int, ...] | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether a isn't z."""
-        return self.dense.activation != "identity"
-
-
 class _Code(NamedTuple):
-    """What `core.kernels.epochs` has made, what it is told of the network, and who runs it: `team` threads each."""
+    """What `core.kernels.epochs` has made, what it is told of the network, and the threads that run it."""
 
     steps: Callable[..., float]
     shape: tuple[Any, ...]
-    constants: tuple[np.ndarray, ...]
-    team: int
+    zeros: np.ndarray
     pool: ThreadPoolExecutor | None
-    on_one_core: Callable[[], AbstractContextManager[None]]
-
-
-def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:
-    """Return the layers; None where there are others, a dropout elsewhere, or an activation that isn't elementwise."""
-    found: list[_Link] = []
-    for index, layer in enumerate(layers):
-        if isinstance(layer, Dense) and isinstance(layer.f, Elementwise):
-            found.append(_Link(layer))
-        elif isinstance(layer, Dropout) and found and found[-1].path is None:
-            found[-1] = _Link(found[-1].dense, 1 - layer.rate, (index,))
-        else:
-            return None
-    return found if found and found[-1].path is None else None
-
-
-def _rule(optimizer: Optimizer) -> ElementwiseOptimizer | None:
-    """Return the optimizer whose formula the steps have; None where there is none."""
-    each: Sequence[Optimizer] = optimizer.each if isinstance(optimizer, PerNetwork) else [optimizer]
-    rules = [one for one in each if isinstance(one, ElementwiseOptimizer)]
-    return rules[0] if len(rules) == len(each) else None

@@ -10,25 +10,15 @@ find . -type f \( -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cc' -o
   -o -name '*.pyx' -o -name '*.pyi' -o -name '*.a' \) -delete
 rm -r ../../../share
 
-# Of SciPy, Numba's products need the BLAS, by two modules, which don't need what their package imports; of NumPy, what
-# builds extensions isn't needed, nor what only its own tests call; of databases there are SQLite and PostgreSQL; ONNX only
-# builds models here. Numba finds no GPU to compile for: that is CuPy's. Pydantic's first version is for those who have it.
-find scipy -mindepth 1 -maxdepth 1 -type d ! -name linalg ! -name _lib -exec rm -r {} +
-find scipy/linalg -mindepth 1 ! -name 'cython_blas.*' ! -name 'cython_lapack.*' -delete
-: > scipy/linalg/__init__.py
-find scipy/_lib -mindepth 1 -maxdepth 1 ! -name __init__.py ! -name '_ccallback*' ! -name _pep440.py ! -name _testutils.py \
-  -exec rm -r {} +
-rm -r numpy/distutils numpy/f2py numpy/_core/_simd.*.so numpy/_core/_*_tests.*.so
-rm -r numba/cuda pydantic/v1
+# Of NumPy, what builds extensions isn't needed, nor the kernels that only its own tests call; of databases there are
+# SQLite and PostgreSQL; ONNX only builds models here.
+rm -r numpy/distutils numpy/_core/_simd.*.so
 rm -r sqlalchemy/testing sqlalchemy/dialects/mysql sqlalchemy/dialects/mssql sqlalchemy/dialects/oracle
 rm -r onnx/backend onnx/reference zstandard/_cffi*.so
 rm -r tzdata # a second copy, as the base has the time zones
 
-# Of pictures there are PNG and SVG, without a window, in one family of fonts, upright or slanted or bold, and without
-# triangles; of fontTools, Matplotlib needs two modules.
-rm -r matplotlib/mpl-data/sample_data matplotlib/mpl-data/images matplotlib/sphinxext
-rm matplotlib/_qhull.*.so matplotlib/_tri.*.so fontTools/misc/*.so
-(cd matplotlib/mpl-data/fonts/ttf && rm DejaVuSerif* DejaVuSansMono-Bold.ttf DejaVuSansMono-Oblique.ttf ./*BoldOblique.ttf ./*BolIta.ttf)
+# Of pictures there are PNG and SVG, without a window, in one family of fonts; of fontTools, Matplotlib needs two modules.
+rm -r matplotlib/mpl-data/sample_data matplotlib/mpl-data/fonts/ttf/DejaVuSerif*
 find matplotlib/mpl-data/fonts -mindepth 1 -maxdepth 1 -type d ! -name ttf -exec rm -r {} +
 find matplotlib/backends -mindepth 1 -maxdepth 1 ! -name __init__.py ! -name registry.py ! -name backend_mixed.py \
   ! -name backend_svg.py ! -name backend_agg.py ! -name '_backend_agg.*' -exec rm -r {} +
@@ -45,13 +35,8 @@ rm -r narwhals
 find pygments/lexers -type f ! -name __init__.py ! -name _mapping.py ! -name python.py ! -name special.py -delete
 sed -i -E "/^    '\w+': \('pygments\.lexers\.(python|special)'/b; /^    '/d" pygments/lexers/_mapping.py
 
-# What NumPy and SciPy both bring along, to the last bit; and lists of files and of parts, which no longer tell the truth.
-for ours in scipy.libs/*; do
-  theirs=numpy.libs/${ours#*/}
-  if [ -f "$theirs" ] && cmp -s "$ours" "$theirs"; then ln -sf "../$theirs" "$ours"; fi
-done
+# Lists of files, which no longer tell the truth.
 find . -path './*.dist-info/RECORD' -delete
-find . -path './*.dist-info/sboms' -prune -exec rm -r {} +
 
 # Debugging symbols; not of the libraries that wheels bring along, whose sections have been moved: stripped, they don't load.
 find . -type f -name '*.so' ! -path './*.libs/*' -exec strip --strip-unneeded {} +

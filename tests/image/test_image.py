@@ -25,7 +25,7 @@ LARGEST = 600_000_000
 BASE = 130_500_000
 """Of these, those of the Dockerfile's own base, Python's slim image: the tests' base may be smaller."""
 IMPORTS = """
-import core, importlib, pkgutil, scipy.linalg.cython_blas, scipy.linalg.cython_lapack, service
+import core, importlib, pkgutil, service
 for package in core, service:
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.startswith(("service.migrations", "core.estimators", "service.cli.__main__")):
