@@ -62,7 +62,7 @@ test-postgresql: $(VENV)/installed-test $(VENV)/system-packages ## the service's
 	TESTS_ON_BOTH=1 $(BIN)/pytest tests/service
 
 test-gpu: ## the GPU tests on a real device; needs numpy, cupy and pytest in $(PYTHON), and nothing else
-	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" $(ON_EVERY_BACKEND)
+	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" -o filterwarnings=error $(ON_EVERY_BACKEND)
 
 fuzz: $(VENV)/installed-test ## requests made up from the API's description, as many for each route as EXAMPLES says
 	TESTS_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/service/test_fuzzed.py
