@@ -9,7 +9,7 @@ written first; a prediction has none to keep. The child says any number of
 - `["saving", {}]`: it has heard that it is to stop, and writes a checkpoint,
 
 - `["device", {"fault"}]`: it has tried its own device, which doesn't compute, or does where `fault` is null. It says so
-  when it is warm, and in a job or between two when that changes,
+  when it is warm, of a GPU with the doctor's `"finding"`, and in a job or between two when that changes,
 
 and at last one of `["done", {"result"}]`, of a training with its `"card"`, `["failed", {"code", "message"}]` and
 `["stopped", {}]`, after which it waits for the next assignment.

@@ -23,7 +23,7 @@ from service.children import Children
 from service.data_dir import CannotStart, prepare
 from service.db import Database, Watch
 from service.devices import slots_of
-from service.doctor import tell
+from service.doctor import cheap, tell
 from service.jobs import files, held, queue
 from service.jobs.queue import Lease
 from service.measuring import Measuring
@@ -54,7 +54,7 @@ class Worker:
         threads = max(1, (settings.threads or cores()) // len(self._devices))
         try:
             files.sweep(database, self._workplace.storage)
-            entry = Entry(database, self._devices)
+            entry = Entry(database, self._devices, settings.lease_seconds)
             with (
                 Children(self._devices, threads) as children,
                 closing(Measuring(threads, entry.calibrate)) as measuring,
@@ -165,7 +165,7 @@ def work(settings: Settings, *, watch_stdin: bool = False) -> None:
     if settings.job_memory_bytes and not memory_limit.LINUX:
         raise CannotStart("DELTABAR_JOB_MEMORY_BYTES needs Linux, whose limits of a process it uses; set it to 0.")
     prepare(settings)
-    tell(settings)
+    tell(cheap(settings))
     stop = threading.Event()
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
