@@ -171,6 +171,13 @@ def test_predictions(penguins_job: Job, tmp_path: Path, monkeypatch: pytest.Monk
     assert head == "species,probability_Adelie,probability_Chinstrap,probability_Gentoo"
     assert [line.split(",")[0] for line in lines].count("Gentoo") == pytest.approx(124, abs=5)
     assert_one_message(invoke(*submit, "--output", "predictions.csv"), 2, "predictions.csv is there already")
+    events = [json.loads(line) for line in ok("predictions", "watch", made["id"], "--json").splitlines()]
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert [event["data"]["rows_done"] for event in events if event["kind"] == "rows"][-1] == 344
+    said = ok(*submit, "--watch")
+    for part in ("running (attempt 1)", "row 344/344", "succeeded", "bytes of csv"):
+        assert part in said
+    ok("predictions", "delete", said.partition(":")[0])
 
     other = ok("predictions", "submit", str(penguins_job.model_id), penguins_job.dataset_id, "--format", "parquet")
     assert f"{other.strip()}.parquet: " in ok("predictions", "download", other.strip())

@@ -35,7 +35,7 @@ def test_there_is_every_command():
         "jobs": "submit list show watch pause resume retry cancel delete logs",
         "datasets": "upload list show delete",
         "models": "list show download delete",
-        "predictions": "submit list show cancel retry download delete",
+        "predictions": "submit list show watch cancel retry download delete",
     }.items():
         assert {f"{group} {name}" for name in of_it.split()} <= EVERY.keys()
 
