@@ -169,6 +169,21 @@ def delete_each(
         print_json({"deleted": ids})
 
 
+def check_free(path: Path, force: bool) -> None:
+    """End the program where the file that is to be written is there already, unless it is to be overwritten."""
+    if path.exists() and not force:
+        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
+
+
+def tell_file(path: Path, *, as_json: bool, **told: object) -> None:
+    """Print which file was written, and how large it is."""
+    size = path.stat().st_size
+    if as_json:
+        print_json({"path": str(path), **told, "bytes": size})
+    else:
+        typer.echo(f"{path}: {size} bytes")
+
+
 def said(detail: str, errors: Sequence[FieldError]) -> str:
     """Return a refusal as a line for each field: what is wrong, the value, and what is allowed."""
     lines = []

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from service.cli.datasets import send
+from service.cli.datasets import dataset_of
 from service.cli.following import check_success, follow_rows, interruptible, plain_console, print_events
 from service.cli.options import (
-    WRONG_ARGUMENTS,
     After,
     AsJson,
     Force,
@@ -18,10 +17,11 @@ from service.cli.options import (
     Limit,
     Read,
     Url,
+    check_free,
     connected,
     delete_each,
-    fail,
     print_json,
+    tell_file,
 )
 from service.cli.panels import CLIENT
 
@@ -62,12 +62,9 @@ def submit(
     Example: `deltabar predictions submit model_0193… rows.csv --output predictions.csv`
     """
     if output:
-        _check_free(output, force)
-    is_id = data.startswith("ds_") and not Path(data).exists()
-    if is_id and read:
-        fail(f"--read is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
+        check_free(output, force)
     with connected(url, key_file) as client:
-        dataset_id = data if is_id else send(client, Path(data), None, None, read).id
+        dataset_id = dataset_of(client, data, None, read)
         made = client.predictions.create(model_id=model_id, dataset_id=dataset_id, format=format)
         if output:
             made = _saved(client, made.id, output)
@@ -184,12 +181,9 @@ def download(
     """
     with connected(url, key_file) as client:
         path = output or Path(f"{prediction_id}.{client.predictions.get(prediction_id).format}")
-        _check_free(path, force)
+        check_free(path, force)
         _saved(client, prediction_id, path)
-    if as_json:
-        print_json({"path": str(path), "bytes": path.stat().st_size})
-    else:
-        typer.echo(f"{path}: {path.stat().st_size} bytes")
+    tell_file(path, as_json=as_json)
 
 
 @app.command()
@@ -239,8 +233,3 @@ def _saved(client: Client, prediction_id: str, path: Path) -> LivePrediction[Any
     check_success(ended)
     ended.download(path)
     return ended
-
-
-def _check_free(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)

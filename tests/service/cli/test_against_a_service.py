@@ -80,7 +80,17 @@ def test_a_job_from_a_file_to_the_model(tmp_path: Path, monkeypatch: pytest.Monk
     logged = [json.loads(line) for line in ok("jobs", "logs", job_id, "--metrics", "--follow", "--json").splitlines()]
     assert [event["sequence"] for event in logged] == [event["sequence"] for event in events]
 
+    for format, begins in {"png": b"\x89PNG", "svg": b"<?xml", "csv": b"epoch,"}.items():
+        assert f"{job_id}.{format}: " in ok("jobs", "curve", job_id, "--format", format)
+        assert Path(f"{job_id}.{format}").read_bytes().startswith(begins)
+    assert_one_message(invoke("jobs", "curve", job_id), 2, f"{job_id}.png", "--force")
+
     model_id = job["model_id"]
+    evaluated = told("models", "evaluate", model_id, job["dataset_id"])
+    assert evaluated["rows"] == 344
+    said = ok("models", "evaluate", model_id, str(PENGUINS))
+    assert f"accuracy  {evaluated['metrics']['accuracy']:.4f}" in said
+    assert "IS, PREDICTED  Adelie  Chinstrap  Gentoo" in said
     assert model_id in ok("models", "list").splitlines()[1]
     assert "Adelie, Chinstrap, Gentoo" in ok("models", "show", model_id)
     assert told("models", "show", model_id)["job_id"] == job_id
