@@ -50,9 +50,7 @@ def submit(
     ] = None,
     read: Read = None,
     force: Force = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Follow it to its end, as `predictions watch` does.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end, as `predictions watch` does.")] = False,
     url: Url = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,

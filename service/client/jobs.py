@@ -163,4 +163,3 @@ def _act(of: Any, job_id: str, action: str, **params: Any) -> Steps[Any]:
 
 def _live(of: Any, answer: Any) -> Any:
     return LiveJob.model_validate_json(answer.content, context={"transport": of.transport})
-

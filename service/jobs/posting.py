@@ -1,4 +1,4 @@
-"""Posting a job of any kind: looked at first, then queued; with an `Idempotency-Key` once, however often it is asked."""
+"""Posting a job of any kind: looked at first, then queued; with an `Idempotency-Key` once, however often it comes."""
 
 from __future__ import annotations
 

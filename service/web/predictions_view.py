@@ -1,4 +1,4 @@
-"""Predictions of whole data sets as the page of a model's job shows them: those that there are, and what may be next."""
+"""Predictions of data sets, as the page of a model's job shows them: those that there are, and what may be next."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class PredictionsView:
 def view_of(context: Context, model: Model) -> PredictionsView:
     """Return the view of the predictions of `model`."""
     found, _ = predictions.list_predictions(context, SHOWN, None, states=[], model_id=model.id, dataset_id=None)
-    recent, _ = datasets.list_datasets(context, DATASETS_OFFERED, None) if context.caller.may(Scope.WRITE) else ([], False)
+    recent, _ = (
+        datasets.list_datasets(context, DATASETS_OFFERED, None) if context.caller.may(Scope.WRITE) else ([], False)
+    )
     needed = {feature.name for feature in model.features}
     offered = [dataset for dataset in recent if needed <= {column.name for column in dataset.columns}]
     return PredictionsView(found, datasets.names(context, {each.dataset_id for each in found}), offered)
