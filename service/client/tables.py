@@ -63,7 +63,7 @@ def upload_of(table: Table) -> Iterator[Upload]:
         yield Upload(file, UNNAMED, size)
 
 
-def body_of(rows: Rows) -> dict[str, Any]:
+def body_of(rows: Any) -> dict[str, Any]:
     """Return rows as a predict call has them: dates in ISO 8601, and None for what is missing."""
     match type(rows).__module__.partition(".")[0], rows:
         case "polars", frame:

@@ -100,7 +100,7 @@ class Resource:
     @property
     def kind(self) -> str:
         """What the column `kind` of their rows says."""
-        return self.table.__mapper__.polymorphic_identity
+        return str(self.table.__mapper__.polymorphic_identity)
 
 
 TRAININGS = Resource(tables.Training, "job", get_args(Action))

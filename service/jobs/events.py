@@ -71,7 +71,7 @@ def _is_over(context: Context, job_id: str, after: int, of: Resource) -> bool:
     return job.state in ENDED and after >= job.last_event
 
 
-def _standing(session: Session, job_id: str, of: Resource) -> Row[tuple[str, str, int]]:
+def _standing(session: Session, job_id: str, of: Resource) -> Row[str, str, int]:
     row = session.execute(_STANDING, {"id": job_id}).one_or_none()
     if row is None or row.kind != of.kind:
         raise not_found(of.name, job_id)

@@ -78,3 +78,11 @@ def test_blocks_of_columns_come_back_in_order():
 
     assert values.in_blocks(table, settle).equals(table)
     assert sizes == [values.BLOCK, values.BLOCK, 1]
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(values.MISSING), st.text(values.BLANKS + "\x1c")
+)
+def test_one_cell_is_read_as_a_column_is(cell: str, blanks: str):
+    whole = blanks + cell + blanks
+    assert [values.text(whole)] == values.texts(pl.DataFrame({"a": [whole]}))["a"].to_list()
