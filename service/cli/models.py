@@ -108,7 +108,7 @@ def evaluate(
     if found.confusion:
         typer.echo()
         counts = zip(found.confusion.classes, found.confusion.counts, strict=True)
-        typer.echo(columns(("IS, PREDICTED", *found.confusion.classes), [(name, *row) for name, row in counts]))
+        typer.echo(columns(("IS ↓ PREDICTED →", *found.confusion.classes), [(name, *row) for name, row in counts]))
     if found.residuals:
         quantiles = ", ".join(f"{share} {number(value)}" for share, value in found.residuals.quantiles.items())
         typer.echo(f"residuals, prediction − target: mean {number(found.residuals.mean)}; quantiles {quantiles}")

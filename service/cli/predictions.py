@@ -55,7 +55,7 @@ def submit(
     key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Queue the prediction of a data set's rows, and print its id.
+    """Queue the prediction of a data set's rows, and print its id; or wait for the file.
 
     Example: `deltabar predictions submit model_0193… rows.csv --output predictions.csv`
     """
@@ -71,6 +71,8 @@ def submit(
             return
     if as_json:
         print_json(made)
+    elif output:
+        tell_file(output, as_json=False)
     else:
         typer.echo(made.id)
 

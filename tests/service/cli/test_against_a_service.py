@@ -90,7 +90,7 @@ def test_a_job_from_a_file_to_the_model(tmp_path: Path, monkeypatch: pytest.Monk
     assert evaluated["rows"] == 344
     said = ok("models", "evaluate", model_id, str(PENGUINS))
     assert f"accuracy  {evaluated['metrics']['accuracy']:.4f}" in said
-    assert "IS, PREDICTED  Adelie  Chinstrap  Gentoo" in said
+    assert "IS ↓ PREDICTED →  Adelie  Chinstrap  Gentoo" in said
     assert model_id in ok("models", "list").splitlines()[1]
     assert "Adelie, Chinstrap, Gentoo" in ok("models", "show", model_id)
     assert told("models", "show", model_id)["job_id"] == job_id
