@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # An empty environment has a search path that programs don't inherit.
 export PATH := $(if $(PATH),$(PATH),/usr/local/bin:/usr/bin:/bin)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Hundreds of processes are started here: none shall compile Python anew, whatever the environment has.
+export PYTHONDONTWRITEBYTECODE :=
 
 BENCH := .venv-bench
 # The peers' releases that the last table was made with; `make bench PEERS=` takes whatever pyproject.toml allows.

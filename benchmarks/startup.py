@@ -35,10 +35,10 @@ def start_ups(threads: int, repetitions: int) -> StartUps:
     for each in range(repetitions + 1):
         for name, module in MODULES.items():
             command = [sys.executable, "-m", "benchmarks.first_epoch", module, name]
+            # What pip installs has its bytecode, so we may keep ours.
+            variables = {**environment(threads), "PYTHONDONTWRITEBYTECODE": ""}
             with cores_for(threads):
-                ran = subprocess.run(
-                    command, cwd=ROOT, env=environment(threads), stdout=subprocess.PIPE, text=True, check=False
-                )
+                ran = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True, check=False)
             if ran.returncode == 0 and each > 0:
                 seen[name].append(json.loads(ran.stdout.splitlines()[-1]))
     return {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from core.arrays import Array
 from core.backend import Backend
 from core.kernels.counter import folded
 from core.kernels.loops import can_be_translated
-from core.kernels.tiling import cuts, most_parts
+from core.kernels.parts import cuts, most_parts, packed_size
 from core.layers import Dense, Dropout, Layer
 from core.losses import Loss, SoftmaxCrossEntropy
 from core.network import Network
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 COMPILED = "core.kernels.compiled"
 """Imported by name and when it is needed, as it imports Numba."""
-ALONE = 2**18
-"""Multiplications of a product up to which OpenBLAS stays on one core by itself (its SMP_THRESHOLD_MIN times 4)."""
 SHARED = 2**13
 """Numbers of the samples of a part that a thread takes or judges by itself, at least: about a microsecond."""
 STRETCH, STRETCH_WORK = 256, 10**9
@@ -81,9 +78,15 @@ class CompiledSteps:
         self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
-        self._threads = allowed()
-        self._groups = min(n_networks, self._threads)
+        widths = self._widths
+        self._cut = cuts(batch_size, widths)
+        self._share = min(batch_size, 1 + SHARED // max(widths[0], widths[-1]))
+        parts = max(most_parts(self._cut, batch_size, widths), -(-batch_size // self._share))
+        self._groups = min(n_networks, allowed())
+        self._team = min(allowed() // self._groups, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
+        size = packed_size(batch_size, widths)
+        self._packed = [network.backend.empty((size,)) for _ in range(self._groups * self._team)]
 
     def _memory(self) -> tuple[Array, ...]:
         empty, (_, y), m, columns = self._network.backend.empty, self._data, self._batch_size, sum(self._widths[1:])
@@ -110,24 +113,16 @@ class CompiledSteps:
             place += link.dense.units * n_in
             bias_at.append(place if link.dense.bias else -1)
             place += link.dense.units * link.dense.bias
-        cut = cuts(self._batch_size, widths, has_small_kernels=compiled.has_small_kernels())
-        share = min(self._batch_size, 1 + SHARED // max(widths[0], widths[-1]))
-        parts = max(most_parts(cut, self._batch_size, widths), -(-self._batch_size // share))
-        team = min(self._threads // self._groups, parts)
         return _Code(
             steps=compiled.steps_of(type(self._rule), tuple(kinds), self._loss, str(dtype)),
             shape=(
                 np.array(widths),
                 np.array([1 + kinds.index(type(link.dense.f)) if link.is_active else 0 for link in self._chain]),
                 *(np.array(weight_at), np.array(bias_at), np.array(self._at)),
-                *(share, cut, np.array([link.keep for link in self._chain])),
+                *(self._share, self._cut, np.array([link.keep for link in self._chain])),
             ),
-            constants=(np.zeros(max(widths), dtype), np.array((1, 0), dtype)),
-            team=team,
-            pool=ThreadPoolExecutor(self._groups * team) if self._groups * team > 1 else None,
-            on_one_core=compiled.products_on_one_core
-            if self._batch_size * max(n_in * n_out for n_in, n_out in pairwise(widths)) > ALONE
-            else nullcontext,
+            zeros=np.zeros(max(widths), dtype),
+            pool=ThreadPoolExecutor(len(self._packed)) if len(self._packed) > 1 else None,
         )
 
     @staticmethod
@@ -162,23 +157,22 @@ class CompiledSteps:
         arrivals = np.zeros((n, 8), np.int64)  # of each network's threads; a line of the cache each
 
         def take(worker: int) -> None:
-            group, thread = divmod(worker, code.team)
+            group, thread = divmod(worker, self._team)
             for k in range(group, n, self._groups):
                 own_order, *own = (row[k] for row in rows)
                 found = code.steps(
-                    *(thread, code.team, arrivals[k]),
+                    *(thread, self._team, arrivals[k]),
                     *(*self._data, own_order, totals[k], self._batch_size, first, count),
                     *(*own, each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
-                    *(*self._memories[group], *code.constants),
+                    *(*self._memories[group], code.zeros, self._packed[worker]),
                 )
                 if thread == 0:
                     totals[k] = found
 
-        with code.on_one_core():
-            if code.pool is None:
-                take(0)
-            else:
-                list(code.pool.map(take, range(self._groups * code.team)))
+        if code.pool is None:
+            take(0)
+        else:
+            list(code.pool.map(take, range(len(self._packed))))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
         """Yield what the last step of one network computed, in the order in which it did: layer, what, its numbers."""
@@ -207,14 +201,12 @@ class _Link(NamedTuple):
 
 
 class _Code(NamedTuple):
-    """What `core.kernels.epochs` has made, what it is told of the network, and who runs it: `team` threads each."""
+    """What `core.kernels.epochs` has made, what it is told of the network, and the threads that run it."""
 
     steps: Callable[..., float]
     shape: tuple[Any, ...]
-    constants: tuple[np.ndarray, ...]
-    team: int
+    zeros: np.ndarray
     pool: ThreadPoolExecutor | None
-    on_one_core: Callable[[], AbstractContextManager[None]]
 
 
 def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:

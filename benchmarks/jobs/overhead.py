@@ -52,6 +52,7 @@ def overheads(seconds: float = 30.0, rounds: int = 2) -> list[float]:
         dataset = numbers(client, *samples())
         network = {"layers": [{"units": UNITS, "activation": "tanh"}]}
         spec = {"network": network, "batch_size": BATCH, "split": None, "dtype": "float32", "seed": 0}
+        spec |= {"optimizer": "adam"}  # that of `core.fit`
         client.jobs.wait(client.jobs.create(dataset_id=dataset, target="y", epochs=1, **spec).id, timeout=60)
         for _ in range(rounds):
             fitted, loss = _apart(epochs)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -27,8 +26,6 @@ from core.threads import allowed
 
 LONG = 400_000
 """Elements from which on a second core is worth the time that it takes to ask it."""
-WITH_SMALL_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
-"""Processors, by OpenBLAS's names (its kernel/x86_64/*small_kernel*skylakex.c)."""
 
 
 class CompiledKernels(NumpyKernels):
@@ -165,32 +162,3 @@ def steps_of(
     """Return `steps` of `core.kernels.epochs`."""
     modules = [_activation(activation, dtype).__name__ for activation in activations]
     return module_of(epoch_loops(rule, _rule(rule, dtype).__name__, modules, _loss(loss, dtype).__name__)).steps
-
-
-@contextmanager
-def products_on_one_core() -> Iterator[None]:
-    """Keep each product of `steps_of` on the core that calls it, as long as the context is open."""
-    blas = _blas()
-    before = [library.num_threads for library in blas]
-    for library in blas:
-        library.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for library, threads in zip(blas, before, strict=True):
-            library.set_num_threads(threads)
-
-
-@cache
-def has_small_kernels() -> bool:
-    """Return whether BLAS has kernels for small products that copy nothing: OpenBLAS, for processors with AVX-512."""
-    return all(getattr(library, "architecture", "") in WITH_SMALL_KERNELS for library in _blas())
-
-
-@cache
-def _blas() -> list[Any]:
-    """Return threadpoolctl's handles on the BLAS libraries, that of SciPy among them, which Numba's products call."""
-    from threadpoolctl import ThreadpoolController
-
-    importlib.import_module("scipy.linalg.cython_blas")
-    return [each for each in ThreadpoolController().lib_controllers if each.user_api == "blas"]

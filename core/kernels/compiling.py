@@ -13,7 +13,7 @@ from types import ModuleType
 
 from platformdirs import user_cache_path
 
-IMPORTED = ("counter", "numba_functions", "products", "team", "vector_math")
+IMPORTED = ("counter", "numba_functions", "parts", "products", "team", "vector_math", "vectors")
 """What such modules import: Numba sees changes of a module's own text only, so these are told apart by its name."""
 
 

@@ -31,7 +31,7 @@ def epoch_loops(rule: type[Rule], rule_module: str, activation_modules: Sequence
         codes: of each layer's f: 0 for none, else one more than its place in `activation_modules`.
         weight_at, bias_at: where Θ and b begin in the flat buffers; −1 where there is no b.
         share: samples of a part of what is done with samples one by one.
-        cuts: those of each layer (`core.kernels.tiling`).
+        cuts: those of each layer (`core.kernels.parts`).
         keep, streams: the share that a dropout behind each layer keeps, 1 where there is none, and for each step the
             stream of its mask, `(count, n_layers)`; `seed` is the network's.
         x_batch, y_batch, j_bar, values: memory for a batch.
@@ -39,7 +39,7 @@ def epoch_loops(rule: type[Rule], rule_module: str, activation_modules: Sequence
             `at[l]` on, and so begins at `at[l] * batch_size`.
         mask, dropped: memory for the mask, and a ∘ mask, likewise, where there is a dropout.
         zeros: as many as the widest layer has columns, in the place of a bias that isn't there.
-        factors: 1 and 0, for `core.kernels.products`.
+        packed: memory for `core.kernels.products`, of this thread alone.
     """
     slots = "".join(f"slot_{name}, " for name in rule.slots)
     numbers = ", ".join(f"numbers[k, {index}]" for index in range(len(rule.numbers)))
@@ -80,7 +80,7 @@ from {loss_module} import loss
 def steps(
     thread, n_threads, arrivals, x, y, order, total, batch_size, first, count, parameters, gradients, {slots}numbers,
     widths, codes, weight_at, bias_at, at, share, cuts, keep, seed, streams,
-    x_batch, y_batch, j_bar, values, z, a, bar, mask, dropped, zeros, factors,
+    x_batch, y_batch, j_bar, values, z, a, bar, mask, dropped, zeros, packed,
 ):
     n_layers, n_samples, goal = codes.size, order.size, 0
     for k in range(count):
@@ -95,14 +95,14 @@ def steps(
         a_prev = x_batch
         for l in range(n_layers):
             n_in, n_out, here = widths[l], widths[l + 1], at[l] * batch_size
-            part_rows, part_columns, tile = cuts[l, 0, 0], cuts[l, 0, 1], (cuts[l, 0, 2], cuts[l, 0, 3])
+            part_rows, part_columns = cuts[l, 0, 0], cuts[l, 0, 1]
             for part in range((thread + l) % n_threads, count_parts(m, n_out, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_out, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, here + low * n_out + left
                 of_theta = parameters[weight_at[l] + left * n_in :]
                 shape = rows, columns, n_in
                 below = a_prev[low * n_in :]
-                product(below, n_in, False, of_theta, n_in, True, z[corner:], n_out, shape, tile, factors)
+                product(below, n_in, False, of_theta, n_in, True, z[corner:], n_out, shape, packed)
                 b = zeros[left:right] if bias_at[l] < 0 else parameters[bias_at[l] + left : bias_at[l] + right]
                 if codes[l] == 0: add_bias_to(z, corner, n_out, rows, b){activate}
                 if keep[l] < 1:
@@ -125,13 +125,13 @@ def steps(
         # Backward: ā_prev = z̄ Θ, z̄_prev = ā_prev ∘ f'(z_prev).
         for l in range(n_layers - 1, 0, -1):
             n_in, n_out, here, below = widths[l], widths[l + 1], at[l] * batch_size, at[l - 1] * batch_size
-            part_rows, part_columns, tile = cuts[l, 1, 0], cuts[l, 1, 1], (cuts[l, 1, 2], cuts[l, 1, 3])
+            part_rows, part_columns = cuts[l, 1, 0], cuts[l, 1, 1]
             for part in range((thread + l) % n_threads, count_parts(m, n_in, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_in, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, below + low * n_in + left
                 z_bar, of_theta = bar[here + low * n_out :], parameters[weight_at[l] + left :]
                 shape = rows, columns, n_out
-                product(z_bar, n_out, False, of_theta, n_in, False, bar[corner:], n_in, shape, tile, factors)
+                product(z_bar, n_out, False, of_theta, n_in, False, bar[corner:], n_in, shape, packed)
                 if keep[l - 1] < 1: multiply(bar, mask, corner, n_in, rows, columns)
                 if codes[l - 1] == 0: pass{pull_back}
             if n_threads > 1: goal += n_threads; meet(arrivals, goal)
@@ -143,7 +143,7 @@ def steps(
                 a_prev = dropped[below:] if keep[l - 1] < 1 else (z[below:] if codes[l - 1] == 0 else a[below:])
             else:
                 a_prev = x_batch[0:]
-            part_rows, part_columns, tile = cuts[l, 2, 0], cuts[l, 2, 1], (cuts[l, 2, 2], cuts[l, 2, 3])
+            part_rows, part_columns = cuts[l, 2, 0], cuts[l, 2, 1]
             for part in range((thread + l) % n_threads, count_parts(n_out, n_in, part_rows, part_columns), n_threads):
                 left, right, _, _ = cut(n_out, n_in, part_rows, part_columns, part)
                 columns, z_bar = right - left, bar[here + left :]
@@ -153,7 +153,7 @@ def steps(
                         sum_rows(z_bar, n_out, m, gradients[corner:end])
                     else:
                         corner, end, shape = weight_at[l] + left * n_in, weight_at[l] + right * n_in, (columns, n_in, m)
-                        product(z_bar, n_out, True, a_prev, n_in, False, gradients[corner:], n_in, shape, tile, factors)
+                        product(z_bar, n_out, True, a_prev, n_in, False, gradients[corner:], n_in, shape, packed)
                         if share_of_theta > 0: decay(parameters[corner:end], share_of_theta)
                     {update("corner:end")}
         if n_threads > 1: goal += n_threads; meet(arrivals, goal)

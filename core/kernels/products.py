@@ -1,47 +1,86 @@
-"""Matrix products of parts of larger matrices, for compiled code: BLAS's gemm, through Numba's own way to SciPy's."""
+"""Matrix products of parts of larger matrices, for compiled code.
+
+b is packed in blocks that stay in the cache, and a block meets some rows of a after the other (Goto and van de Geijn,
+"Anatomy of high-performance matrix multiplication", 2008). Each number of c is the sum of its products in their order,
+so it doesn't depend on how the product is cut.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import njit, types
+from numba import njit
 
-# What Numba's np.dot calls, which only takes whole matrices; gemm itself knows where the next row begins.
-_gemm: Any = types.ExternalFunction(
-    "numba_xxgemm",
-    types.intc(
-        *(types.char, types.char, types.char),  # s or d; for each operand n or t
-        *(types.intp, types.intp, types.intp),  # m, n, k
-        *(types.voidptr, types.voidptr, types.intp),  # alpha, a, lda
-        *(types.voidptr, types.intp, types.voidptr),  # b, ldb, beta
-        *(types.voidptr, types.intp),  # c, ldc
-    ),
-)
-_SINGLE, _DOUBLE, _PLAIN, _TURNED = ord("s"), ord("d"), ord("n"), ord("t")
+from core.kernels.parts import DEEP, WIDE
+from core.kernels.vectors import ROWS, VECTORS, WIDTH, copy_1, copy_2, copy_3, tile_1, tile_2, tile_3, turn
+
+compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
-def product(a, a_row, a_is_turned, b, b_row, b_is_turned, c, c_row, shape, tile, factors):
+@compiled
+def product(a, a_row, a_is_turned, b, b_row, b_is_turned, c, c_row, shape, packed):
     """Write c = a b, for matrices that lie row by row in flat arrays and begin where these do.
 
     Args:
         a: `(m, k)`, a row every `a_row` elements; `(k, m)` where it is turned, for c = aᵀ b.
         b: `(k, n)`, a row every `b_row` elements; `(n, k)` where it is turned, for c = a bᵀ.
         c: `(m, n)`, a row every `c_row` elements.
-        shape: m, n, k.
-        tile: rows and columns of c that are one call of BLAS (`core.kernels.tiling`).
-        factors: 1 and 0, of the arrays' type: BLAS wants them in memory.
+        shape: m, n, k, each of at least 1.
+        packed: memory, of `core.kernels.parts.packed_size`.
     """
     m, n, k = shape
-    tile_rows, tile_columns = tile
-    kind = _SINGLE if a.itemsize == 4 else _DOUBLE
-    turn_a = _TURNED if a_is_turned else _PLAIN
-    turn_b = _TURNED if b_is_turned else _PLAIN
-    one, zero = factors[:1].ctypes, factors[1:].ctypes
-    for i in range(0, m, tile_rows):
-        rows, a_i = min(tile_rows, m - i), a[i if a_is_turned else i * a_row :].ctypes
-        for j in range(0, n, tile_columns):
-            columns, b_j = min(tile_columns, n - j), b[j * b_row if b_is_turned else j :].ctypes
-            # BLAS's matrices lie column by column: as it sees them all are turned, and cᵀ = bᵀ aᵀ.
-            c_ij = c[i * c_row + j :].ctypes
-            _gemm(kind, turn_b, turn_a, columns, rows, k, one, b_j, b_row, a_i, a_row, zero, c_ij, c_row)
+    row, along = (1, a_row) if a_is_turned else (a_row, 1)
+    start = -packed.ctypes.data % WIDTH // packed.itemsize
+    for left in range(0, n, WIDE):
+        columns = min(WIDE, n - left)
+        for low in range(0, k, DEEP):
+            deep = min(DEEP, k - low)
+            if b_is_turned:
+                _pack_turned(b, left * b_row + low, b_row, deep, columns, packed, start)
+            else:
+                _pack(b, low * b_row + left, b_row, deep, columns, packed, start)
+            for i in range(0, m, ROWS):
+                a_at, c_at, rows = i * row + low * along, i * c_row + left, min(ROWS, m - i)
+                _tiles(a, a_at, row, along, packed, start, c, c_at, c_row, deep, rows, columns, low > 0)
+
+
+@compiled
+def _tiles(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on):
+    """Write some rows of c, from one tile to the next."""
+    lanes = WIDTH // a.itemsize
+    while columns > 2 * lanes:
+        now = min(columns, VECTORS * lanes)
+        tile_3(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, now, goes_on)
+        b_at, c_at, columns = b_at + VECTORS * lanes * k, c_at + now, columns - now
+    if columns > lanes:
+        tile_2(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on)
+    elif columns > 0:
+        tile_1(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on)
+
+
+@compiled
+def _pack(b, at, row, k, columns, packed, place):
+    """Write `k` rows of b as the tiles take them: those of a tile's columns one behind the other."""
+    lanes = WIDTH // b.itemsize
+    while columns > 2 * lanes:
+        now = min(columns, VECTORS * lanes)
+        copy_3(b, at, row, packed, place, k, now)
+        at, place, columns = at + now, place + VECTORS * lanes * k, columns - now
+    if columns > lanes:
+        copy_2(b, at, row, packed, place, k, columns)
+    elif columns > 0:
+        copy_1(b, at, row, packed, place, k, columns)
+
+
+@compiled
+def _pack_turned(b, at, row, k, columns, packed, place):
+    """Write the same of b that lies turned."""
+    lanes = WIDTH // b.itemsize
+    while columns > 0:
+        now = min(columns, VECTORS * lanes)
+        width = -(-now // lanes) * lanes
+        for j in range(0, now, lanes):
+            for low in range(0, k, lanes):
+                from_there, to = at + j * row + low, place + low * width + j
+                turn(b, from_there, row, packed, to, width, k - low, now - j)
+        at, place, columns = at + now * row, place + width * k, columns - now

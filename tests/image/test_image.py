@@ -22,7 +22,7 @@ ENDLESS = 1_000_000
 LARGEST = 600_000_000
 """Bytes of all layers, unpacked, those of the base too: what `podman images` and `docker images` show."""
 IMPORTS = """
-import core, importlib, pkgutil, scipy.linalg.cython_blas, service
+import core, importlib, pkgutil, service
 for package in core, service:
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.startswith(("service.migrations", "core.estimators", "service.cli.__main__")):
