@@ -16,7 +16,8 @@ PEERS ?= torch==2.13.0
 # The tests that run on each backend; they import nothing but numpy, cupy and pytest.
 ON_EVERY_BACKEND := \
   tests/core/test_kernels.py tests/core/test_kernels_of_layers.py tests/core/test_backends.py \
-  tests/core/layers/test_every_layer.py
+  tests/core/layers/test_every_layer.py tests/core/gpu/test_no_waiting.py tests/core/gpu/test_feed.py \
+  tests/core/gpu/test_persistent_steps.py tests/core/gpu/test_same_bits.py
 
 EXAMPLES ?= 300
 MINUTES ?= 5
@@ -25,7 +26,7 @@ TARGET ?= cpu
 
 DOMAINS := $(addprefix tests/service/,cli client datasets jobs models predictions web)
 
-.PHONY: help screenshots bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
+.PHONY: help screenshots bench-gpu bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -80,6 +81,11 @@ bench: $(BENCH)/installed ## speed beside the peers, in one run; writes benchmar
 
 bench-quick: $(BENCH)/installed ## the same for five shapes and two rounds, to try out; keeps nothing
 	$(BENCH)/bin/python -m benchmarks --quick
+
+bench-gpu: $(BIN)/python ## speed on a GPU beside PyTorch and JAX on it; adds its part to benchmarks/RESULTS.md
+	@$(BIN)/python -c 'import sys; from service.devices import n_gpus; n_gpus() or sys.exit("There is no GPU to measure: the driver shows none, or there is no driver.")'
+	@$(MAKE) $(BENCH)/installed-gpu
+	$(BENCH)/bin/python -m benchmarks.gpu
 
 bench-service: $(BENCH)/installed ## throughput and turnaround of jobs over HTTP; adds its part to benchmarks/RESULTS.md
 	$(BENCH)/bin/python -m benchmarks.jobs
@@ -160,6 +166,10 @@ $(VENV)/container-tools: | $(BIN)/python
 	elif $(MAY_INSTALL) && { $(INSTALL_PODMAN) || { apt-get update && $(INSTALL_PODMAN); }; }; \
 	then touch $@; \
 	else echo "An image needs Docker, or on Debian, as root: apt-get install podman runc debootstrap slirp4netns"; exit 1; fi
+
+$(BENCH)/installed-gpu: $(BENCH)/installed
+	$(BENCH)/bin/python -m pip install --editable '.[bench,bench-gpu]' $(PEERS)
+	@touch $@
 
 $(BENCH)/installed: pyproject.toml | $(BENCH)/bin/python
 	$(BENCH)/bin/python -m pip install --editable '.[bench]' $(PEERS)

@@ -1,4 +1,4 @@
-"""A contestant's own process: reads a request a line, trains, answers a line. `python -m benchmarks.child NAME`.
+"""A contestant's own process: reads a request a line, trains, answers a line. `python -m benchmarks.child NAME DEVICE`.
 
 Threads are bounded by the environment before anything is imported, see `benchmarks.session`.
 """
@@ -22,7 +22,8 @@ from benchmarks.shapes import Shape
 class Answers:
     """Answers requests for one contestant, and keeps what it compiled for the shape that is on."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, device: str) -> None:
+        self._device = device
         self.contestant = importlib.import_module(f"benchmarks.contestants.{name}")
         self._shape: Shape | None = None
         self._problem: Problem
@@ -34,7 +35,7 @@ class Answers:
         if reason := self.contestant.why_not(shape):
             return {"refused": reason}
         if shape != self._shape:
-            self._problem, self._shape = Problem(shape), shape
+            self._problem, self._shape = Problem(shape, self._device), shape
             self._training = self.contestant.prepare(self._problem)
         run = self._training(request["epochs"])
         answer: dict[str, Any] = {"seconds": run.seconds, "losses": [loss.tolist() for loss in run.losses]}
@@ -55,12 +56,12 @@ def _threads() -> dict[str, int]:
     return pools
 
 
-def main(name: str, requests: TextIO, answers: TextIO) -> None:
+def main(name: str, device: str, requests: TextIO, answers: TextIO) -> None:
     """Answer until there are no more requests."""
     contestant: Answers | None = None
     for line in requests:
         try:
-            contestant = contestant or Answers(name)
+            contestant = contestant or Answers(name, device)
             answer: dict[str, Any] = contestant.answer(json.loads(line))
         except Exception as error:  # a peer that fails is a line in the table, not the end of the run
             traceback.print_exc()
@@ -75,4 +76,5 @@ if __name__ == "__main__":
     # Libraries that print would garble the answers: what was standard output is kept for them alone.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as kept:
         os.dup2(2, 1)
-        main(sys.argv[1], sys.stdin, kept)
+        name, device = sys.argv[1:]
+        main(name, device, sys.stdin, kept)

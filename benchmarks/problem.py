@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 class Problem:
-    """Data and initial weights of `shape`; equal in every process.
+    """Data and initial weights of `shape`, equal in every process; and the device, "cpu" or "cuda", to train on.
 
     A random network of one hidden layer, the teacher, makes the targets, with noise, so that there is something to
     learn that can't be learnt perfectly.
@@ -41,8 +41,8 @@ class Problem:
     ((64, 4), (64,), [(16, 4), (3, 16)])
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
+    def __init__(self, shape: Shape, device: str = "cpu") -> None:
+        self.shape, self.device = shape, device
         rng = np.random.default_rng(0)
         n_inputs, n_outputs = shape.widths[0], shape.widths[-1]
         self.y: np.ndarray

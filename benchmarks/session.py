@@ -40,14 +40,14 @@ class Visit:
 
 
 class Session:
-    """Asks contestants, each in its own process, which starts when it is first asked.
+    """Asks contestants, each in its own process, which starts when it is first asked, with so many threads.
 
     Attributes:
         versions: of the libraries of those that have answered.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, threads: int, device: str = "cpu") -> None:
+        self._threads, self._device = threads, device
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.versions: dict[str, str] = {}
 
@@ -91,7 +91,7 @@ class Session:
         return Visit(**answer)
 
     def _start(self, contestant: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "benchmarks.child", contestant]
+        command = [sys.executable, "-m", "benchmarks.child", contestant, self._device]
         with cores_for(self._threads):
             process = subprocess.Popen(
                 command,

@@ -8,13 +8,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from core.arrays import Array, Namespace
+from core.feed import Feed, Resident
 from core.kernels import Kernels
 from core.kernels.inplace import NumpyKernels
+
+if TYPE_CHECKING:
+    from core.many_steps import ManySteps
 
 DTYPES = ("float32", "float64")
 COPIED = 32 * 2**20
@@ -41,7 +45,7 @@ class Backend(ABC):
         xp: the array module.
         dtype: of parameters and activations, "float32" or "float64".
         kernels: the fused operations.
-        compiles: whether code is compiled for the processor, so that there may be more than kernels (`CompiledSteps`).
+        compiles: whether code is compiled for the processor, so that there may be `many_steps`.
     """
 
     name: str
@@ -53,6 +57,11 @@ class Backend(ABC):
     def for_training(self) -> Backend:
         """Return the same with the fastest kernels, which may have to be compiled when they are first called."""
         return self
+
+    @property
+    def many_steps(self) -> type[ManySteps] | None:
+        """What takes many steps in one call, where there is such a thing."""
+        return None
 
     @abstractmethod
     def empty(self, shape: Sequence[int], dtype: str | None = None) -> Array:
@@ -69,6 +78,13 @@ class Backend(ABC):
     def table(self, host: np.ndarray, dtype: str | None = None) -> Array:
         """Return `host`, whose rows batches are gathered from, on the device; on the host it may keep its own dtype."""
         return self.asarray(host, dtype)
+
+    def feed(self, tables: Sequence[np.ndarray], dtypes: Sequence[str | None], rows: int) -> Feed:
+        """Return how batches of up to `rows` rows come from `tables`, on the host, to arrays of these dtypes.
+
+        The dtypes are those on the device, the backend's own where None.
+        """
+        return Resident(self, [self.table(table, dtype) for table, dtype in zip(tables, dtypes, strict=True)])
 
     @abstractmethod
     def to_host(self, array: Array) -> np.ndarray:
@@ -109,6 +125,11 @@ class NumpyBackend(Backend):
     def for_training(self) -> Backend:
         """Return the same with Numba's kernels, unless it is not to be compiled or Numba isn't installed."""
         return CompiledNumpyBackend(str(self.dtype)) if self._compiled and has_numba() else self
+
+    @property
+    def many_steps(self) -> type[ManySteps] | None:
+        """Steps in compiled code; imported here, as they are made of what imports this file."""
+        return importlib.import_module("core.compiled_steps").CompiledSteps if self.compiles else None
 
     def __reduce__(self) -> tuple[Callable[..., Backend], tuple[Any, ...]]:
         return get_backend, (self.name, str(self.dtype), self._compiled)

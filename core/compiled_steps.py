@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,10 +17,10 @@ from core.backend import Backend
 from core.kernels.counter import folded
 from core.kernels.loops import can_be_translated
 from core.kernels.parts import cuts, most_parts, packed_size
-from core.layers import Dense, Dropout, Layer
 from core.losses import Loss, SoftmaxCrossEntropy
+from core.many_steps import chain, rule_of
 from core.network import Network
-from core.optimizers import ElementwiseOptimizer, Optimizer, OptimizerState, PerNetwork
+from core.optimizers import Optimizer, OptimizerState
 from core.threads import allowed
 
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ class CompiledSteps:
         state: OptimizerState,
         seeds: int | tuple[int, ...],
     ) -> None:
-        chain, rule = _chain(network.layers_to(loss)), _rule(optimizer)
-        assert chain is not None, "the layers suit"
+        links, rule = chain(network.layers_to(loss)), rule_of(optimizer)
+        assert links is not None, "the layers suit"
         assert rule is not None, "the optimizer suits"
-        self._network, self._loss, self._rule, self._chain = network, loss, rule, chain
+        self._network, self._loss, self._rule, self._chain = network, loss, rule, links
         self._data, self._batch_size = (x, y), batch_size
         self._gradients, self._slots = gradients, [state.slots[name] for name in rule.slots]
-        self._widths = [network.n_inputs, *(link.dense.units for link in chain)]
+        self._widths = [network.n_inputs, *(link.dense.units for link in links)]
         self._at = [0, *accumulate(self._widths[1:-1])]
         self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
@@ -125,15 +125,23 @@ class CompiledSteps:
             pool=ThreadPoolExecutor(len(self._packed)) if len(self._packed) > 1 else None,
         )
 
+    @classmethod
+    def where_they_suit(
+        cls, network: Network, loss: Loss, optimizer: Optimizer, x: Array, y: Array, *data: Any
+    ) -> CompiledSteps | None:
+        """Return the steps, where there is compiled code for them."""
+        suits = cls.suit(network.backend.for_training(), network, loss, optimizer, y)
+        return cls(network, loss, optimizer, x, y, *data) if suits else None
+
     @staticmethod
     def suit(backend: Backend, network: Network, loss: Loss, optimizer: Optimizer, y: Array) -> bool:
         """Return whether there is compiled code for such steps; it isn't made yet."""
-        rule, chain = _rule(optimizer), _chain(network.layers_to(loss))
-        if not backend.compiles or rule is None or chain is None:
+        rule, links = rule_of(optimizer), chain(network.layers_to(loss))
+        if not backend.compiles or rule is None or links is None:
             return False
         if (y.ndim == 1) != (type(loss) is SoftmaxCrossEntropy):
             return False
-        activations = frozenset(type(link.dense.f) for link in chain if isinstance(link.dense.f, Elementwise))
+        activations = frozenset(type(link.dense.f) for link in links if isinstance(link.dense.f, Elementwise))
         return can_be_translated(activations, loss, type(rule), str(network.backend.dtype))
 
     def run(self, order: np.ndarray, first: int, step: int, numbers: np.ndarray, total: np.ndarray) -> None:
@@ -187,19 +195,6 @@ class CompiledSteps:
         yield None, "the loss", values
 
 
-class _Link(NamedTuple):
-    """A dense layer, and the dropout behind it: what that keeps, 1 where there is none, and its path."""
-
-    dense: Dense
-    keep: float = 1.0
-    path: tuple[int, ...] | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether a isn't z."""
-        return self.dense.activation != "identity"
-
-
 class _Code(NamedTuple):
     """What `core.kernels.epochs` has made, what it is told of the network, and the threads that run it."""
 
@@ -207,23 +202,3 @@ class _Code(NamedTuple):
     shape: tuple[Any, ...]
     zeros: np.ndarray
     pool: ThreadPoolExecutor | None
-
-
-def _chain(layers: Sequence[Layer[Any]]) -> list[_Link] | None:
-    """Return the layers; None where there are others, a dropout elsewhere, or an activation that isn't elementwise."""
-    found: list[_Link] = []
-    for index, layer in enumerate(layers):
-        if isinstance(layer, Dense) and isinstance(layer.f, Elementwise):
-            found.append(_Link(layer))
-        elif isinstance(layer, Dropout) and found and found[-1].path is None:
-            found[-1] = _Link(found[-1].dense, 1 - layer.rate, (index,))
-        else:
-            return None
-    return found if found and found[-1].path is None else None
-
-
-def _rule(optimizer: Optimizer) -> ElementwiseOptimizer | None:
-    """Return the optimizer whose formula the steps have; None where there is none."""
-    each: Sequence[Optimizer] = optimizer.each if isinstance(optimizer, PerNetwork) else [optimizer]
-    rules = [one for one in each if isinstance(one, ElementwiseOptimizer)]
-    return rules[0] if len(rules) == len(each) else None

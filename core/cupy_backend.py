@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.arrays import Array, Namespace
 from core.backend import Backend, BackendError, Memory
+from core.feed import Feed, Resident
 from core.kernels.fused import FusedKernels
+from core.streaming import Streamed
+
+if TYPE_CHECKING:
+    from core.many_steps import ManySteps
+
+PIECE = 16 * 2**20
+"""Bytes of a piece in which a table is brought to the device, as CuPy copies each to pinned memory on the way."""
+SHARE = 0.5
+"""Of the memory that is free, how much the tables may have; the rest is for the network and its training."""
 
 
 class CupyBackend(Backend):
@@ -24,6 +36,21 @@ class CupyBackend(Backend):
         # CuPy allocates on the calling thread's current device; a training process uses one.
         self._device.use()
 
+    @property
+    def many_steps(self) -> type[ManySteps]:
+        """Steps in one launch; imported here, as they are made of what imports this file."""
+        return importlib.import_module("core.persistent_steps").PersistentSteps
+
+    @cached_property
+    def shared_memory(self) -> int:
+        """Bytes that a block of threads can share, where a kernel asks for it."""
+        return self._device.attributes["MaxSharedMemoryPerBlockOptin"]
+
+    @cached_property
+    def multiprocessors(self) -> int:
+        """How many the device has: so many blocks, at least, are computed at a time."""
+        return self._device.attributes["MultiProcessorCount"]
+
     def empty(self, shape: Sequence[int], dtype: str | None = None) -> Array:
         """Return an array with any content."""
         return self.xp.empty(shape, dtype=dtype or self.dtype)
@@ -35,6 +62,28 @@ class CupyBackend(Backend):
     def asarray(self, host: np.ndarray, dtype: str | None = None) -> Array:
         """Return `host` on the device."""
         return self.xp.asarray(np.ascontiguousarray(host, dtype or self.dtype))
+
+    def table(self, host: np.ndarray, dtype: str | None = None) -> Array:
+        """Return `host` on the device; it may lie in a file, and is never in the host's memory as a whole."""
+        found = self.empty(host.shape, dtype)
+        rows = max(1, PIECE * len(host) // max(1, found.nbytes))
+        for start in range(0, len(host), rows):
+            found[start : start + rows] = self.asarray(host[start : start + rows], dtype)
+        return found
+
+    def feed(self, tables: Sequence[np.ndarray], dtypes: Sequence[str | None], rows: int) -> Feed:
+        """Return how batches come from the tables: gathered on the device where all of them fit, else streamed."""
+        named = [dtype or str(self.dtype) for dtype in dtypes]
+        size = sum(table.size * np.dtype(dtype).itemsize for table, dtype in zip(tables, named, strict=True))
+        if size > SHARE * self._left():
+            return Streamed(self.xp, tables, named, rows)
+        return Resident(self, [self.table(table, dtype) for table, dtype in zip(tables, named, strict=True)])
+
+    def _left(self) -> int:
+        """Return the bytes that new arrays can have: of the device, or of what they are limited to."""
+        pool = self.xp.get_default_memory_pool()
+        free, limit = self._device.mem_info[0] + pool.free_bytes(), pool.get_limit()
+        return min(free, limit - pool.used_bytes()) if limit else free
 
     def to_host(self, array: Array) -> np.ndarray:
         """Return a copy of `array` on the host."""

@@ -112,7 +112,7 @@ def estimate(
     kept = backend.bytes + order
     # The next order is drawn beside this one, and those of a fleet one by one.
     moments = [start, kept + (order if networks is None else 2 * order)]
-    converted = 0 if steps.x.dtype == network.backend.dtype else size * x.itemsize * network.n_inputs
+    converted = 0 if steps.feed.tables[0].dtype == network.backend.dtype else size * x.itemsize * network.n_inputs
     moments.append(kept + fleet * converted + rate.working * network.parameters.nbytes)
     moments.append(kept + network.parameters.size)  # whether each is finite
     if n_validation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import numpy as np
 from core.arguments import PIECE
 from core.arrays import Array
 from core.backpropagation import backward, forward_to_loss
+from core.feed import Resident
 from core.layers import Passing
 from core.losses import Loss, device_dtype
 from core.network import Network
@@ -19,7 +21,7 @@ from core.workspace import Workspace
 
 
 class Steps:
-    """The data on the device, and the memory of a step; nothing is read back before it is asked for.
+    """Where the batches come from, and the memory of a step; nothing is read back before it is asked for.
 
     Args:
         network: whose parameters and state the passes use.
@@ -32,6 +34,7 @@ class Steps:
 
     Attributes:
         count: steps of an epoch.
+        feed: the samples, their targets, and their weights where they have any.
         gradients: J's, as the last `backpropagate` left it, laid out as the parameters are.
         backend: that steps are computed with.
         total: Σ of the losses of the epoch's samples so far, `(…)`, float64, on the device.
@@ -62,8 +65,8 @@ class Steps:
         self.seeds, self._shuffle, self._epoch = seeds, shuffle, 0
         self.backend = backend = network.backend.for_training()
         self._host = tuple(a for a in (x, y, weights) if a is not None)
-        self.x, self.y = backend.table(x), backend.table(y, device_dtype(y))
-        self._weights = None if weights is None else backend.asarray(weights)
+        self._dtypes = [None, device_dtype(y), None][: len(self._host)]
+        self.feed = backend.feed(self._host, self._dtypes, batch_size * math.prod(network.leading))
         self.gradients = backend.zeros(network.parameters.shape)
         self._zero = backend.zeros((*network.leading, 1))
         self._gradient_views = network.views(self.gradients)
@@ -73,11 +76,14 @@ class Steps:
 
     @property
     def is_plain(self) -> bool:
-        """Whether all samples weigh the same, and none is converted on its way into a batch."""
-        dtype = self.backend.dtype
-        return (
-            self._weights is None and self.x.dtype == dtype and self.y.dtype == (device_dtype(self._host[1]) or dtype)
-        )
+        """Whether all samples weigh the same, lie where steps are computed, and none is converted on its way."""
+        there = isinstance(self.feed, Resident) and not self._is_weighted
+        wanted = [dtype or str(self.backend.dtype) for dtype in self._dtypes]
+        return there and all(table.dtype == dtype for table, dtype in zip(self.feed.tables, wanted, strict=True))
+
+    @property
+    def _is_weighted(self) -> bool:
+        return len(self._host) > 2
 
     def prepare(self) -> None:
         """Make the memory of a step: for `take`, which doesn't go without."""
@@ -89,19 +95,18 @@ class Steps:
     def draw(self, epoch: int) -> None:
         """Take the order of the samples in `epoch`, from 1 on, unless it is taken already."""
         if epoch != self._epoch:
-            self.order, self._epoch = self.network.backend.asarray(self._drawn(epoch), "int64"), epoch
+            self.feed.begin(self._drawn(epoch))
+            self._epoch = epoch
 
     def take(self, position: int, step: int) -> None:
         """Take the batch of the epoch's step `position`, from 0 on, which is training's step `step`, from 1 on."""
         # The array API standard has no slices beyond the end.
         start = position * self.batch_size
-        index = self.order[..., start : min(start + self.batch_size, self.n_samples)]
-        k, self.w, self.evaluations = self.backend.kernels, self._workspaces[index.shape[-1]], 0
-        k.gather(self.x, index, out=self.w.x)
-        k.gather(self.y, index, out=self.w.y)
-        if self._weights is not None:
-            k.gather(self._weights, index, out=self.w.weights)
-            k.share(self.w.weights, self.w.j_bar)
+        stop = min(start + self.batch_size, self.n_samples)
+        self.w, self.evaluations = self._workspaces[stop - start], 0
+        self.feed.take(start, stop, (self.w.x, self.w.y, self.w.weights)[: len(self._host)])
+        if self._is_weighted:
+            self.backend.kernels.share(self.w.weights, self.w.j_bar)
         self.w.passing.step = step
 
     def backpropagate(self) -> None:
@@ -111,9 +116,7 @@ class Steps:
         backward(k, self._layers, network.theta, w, self._gradient_views)
         if self.evaluations:
             self._again[...] = 0.0
-        k.add_up(
-            w.values, None if self._weights is None else w.weights, self._again if self.evaluations else self.total
-        )
+        k.add_up(w.values, w.weights if self._is_weighted else None, self._again if self.evaluations else self.total)
         self.evaluations += 1
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:

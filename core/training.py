@@ -11,10 +11,10 @@ import numpy as np
 
 from core.arrays import Array
 from core.checkpoint import Checkpoint
-from core.compiled_steps import CompiledSteps
 from core.descent import Descent
 from core.early_stopping import EarlyStopping
 from core.losses import Loss
+from core.many_steps import ManySteps
 from core.network import Network
 from core.non_finite import NonFiniteError, first_of, first_of_parameters
 from core.optimizers import Optimizer
@@ -73,7 +73,7 @@ class Training(Iterator[Record]):
         self.epoch, self.position, self.steps_per_epoch, self.best = 0, 0, steps.count, None
         self.ended, self._waited, self._seconds = False, 0, 0.0
         self._watching = False
-        self._compiled = self._compiled_steps(plan)
+        self._compiled = self._many_steps(plan)
         if self._compiled is None:
             steps.prepare()
         self._best_arrays: dict[str, Array] = {}
@@ -136,14 +136,15 @@ class Training(Iterator[Record]):
             self._descent.begin_epoch()
         self._steps.draw(self.epoch + 1)
 
-    def _compiled_steps(self, plan: Plan) -> CompiledSteps | None:
-        """Return the compiled steps, where there are any for what is asked for."""
+    def _many_steps(self, plan: Plan) -> ManySteps | None:
+        """Return many steps in one call, where there are such for what is asked for."""
         steps, plain = self._steps, plan.regularization == Regularization() and plan.average is None
-        suits = CompiledSteps.suit(steps.backend, self.network, plan.loss, plan.optimizer, steps.y)
-        if not (plain and suits and steps.is_plain):
+        kind = steps.backend.many_steps
+        if kind is None or not (plain and steps.is_plain):
             return None
-        data = (steps.x, steps.y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
-        return CompiledSteps(self.network, plan.loss, plan.optimizer, *data)
+        x, y = steps.feed.tables
+        data = (x, y, steps.batch_size, steps.gradients, self._descent.state, steps.seeds)
+        return kind.where_they_suit(self.network, plan.loss, plan.optimizer, *data)
 
     def _take_steps(self, count: int) -> int:
         """Take up to `count` steps; return how many."""
@@ -154,7 +155,7 @@ class Training(Iterator[Record]):
         before = _copies(self.network, {"": self.network.parameters}) if self._watching else {}
         first = self.step + 1
         numbers = self._descent.numbers(passed, self._plan.epochs)
-        self._compiled.run(self._steps.order, self.position, first, numbers, self._steps.total)
+        self._compiled.run(self._steps.feed.order, self.position, first, numbers, self._steps.total)
         if self._watching:
             found = first_of(self.network, self._compiled.trail()) or first_of_parameters(self.network)
             if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -140,10 +141,13 @@ _LIMITS = {"memory_bytes": "memory", "device_memory_bytes": "a GPU's memory"}
 
 
 def _free_device_memory() -> None:
-    # CuPy keeps what it has freed for the next allocation; the next job of this GPU may be another process's.
+    # The next job of this GPU may be another process's. A training's parts refer to each other, so its arrays are there
+    # until Python looks for such; and CuPy keeps what it has freed, pinned memory too, for the next allocation.
     if cupy := sys.modules.get("cupy"):
+        gc.collect()
         with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):  # the device may be lost
             cupy.get_default_memory_pool().free_all_blocks()
+            cupy.get_default_pinned_memory_pool().free_all_blocks()
 
 
 if __name__ == "__main__":

@@ -23,5 +23,10 @@ BOUNDS = {
     "matmuls_numpy": "the step's matmuls alone, NumPy",
     "matmuls_torch": "the step's matmuls alone, PyTorch",
 }
-NAMES = {US: "deltabar"} | PEERS | FLEET_PEERS | BOUNDS
+# On a GPU, where `problem.device` is "cuda".
+GPU_PEERS = {name: PEERS[name] for name in ("torch_eager", "torch_compiled", "jax_scan")} | {
+    "torch_graphs": "PyTorch, each step a CUDA graph, fused Adam"
+}
+GPU_FLEET_PEERS = {name: FLEET_PEERS[name] for name in ("jax_vmap", "torch_vmap")}
+NAMES = {US: "deltabar"} | PEERS | FLEET_PEERS | BOUNDS | GPU_PEERS
 """Every contestant, by the name of its module, as the tables call it."""

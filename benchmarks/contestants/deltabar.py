@@ -13,6 +13,7 @@ from benchmarks.run import Run, Training
 from benchmarks.shapes import Shape
 
 LIBRARIES = ("deltabar", "numpy")
+BACKENDS = {"cpu": "numpy", "cuda": "cupy"}
 
 
 def why_not(shape: Shape) -> None:
@@ -28,13 +29,14 @@ def prepare(problem: Problem) -> Training:
         layers += [core.Dropout(shape.dropout)] if shape.dropout else []
     layers.append(core.Dense(shape.widths[-1], "identity" if problem.is_regression else "softmax"))
     seed = 0 if shape.networks == 1 else range(shape.networks)
+    backend = core.get_backend(BACKENDS[problem.device])
     adams = [core.Adam(float(rate)) for rate in problem.learning_rates]
 
     def train(epochs: int) -> Run:
-        net = core.Network(shape.widths[0], layers, seed=seed)
+        net = core.Network(shape.widths[0], layers, backend=backend, seed=seed)
         biases = [b for b in net.biases if b is not None]  # each layer has one
         for theta, b, (initial, zeros) in zip(net.weights, biases, problem.initial, strict=True):
-            theta[...], b[...] = initial, zeros.reshape(b.shape)
+            theta[...], b[...] = backend.asarray(initial), backend.asarray(zeros.reshape(b.shape))
         began = time.perf_counter()
         records = core.fit(
             net,
@@ -48,7 +50,8 @@ def prepare(problem: Problem) -> Training:
         whole = time.perf_counter() - began
         # A record's clock starts after the arguments are checked; that and all else outside counts for the first epoch.
         later = [after.seconds - before.seconds for before, after in pairwise(records)]
-        final = [(theta.copy(), b[..., 0, :].copy()) for theta, b in zip(net.weights, biases, strict=True)]
+        host = [(backend.to_host(theta), backend.to_host(b)) for theta, b in zip(net.weights, biases, strict=True)]
+        final = [(theta, b[..., 0, :]) for theta, b in host]
         return Run([whole - sum(later), *later], [np.asarray(record.loss) for record in records], final)
 
     return train

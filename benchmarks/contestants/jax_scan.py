@@ -20,6 +20,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": jnp.tanh,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
 }
+PLATFORMS = {"cpu": "cpu", "cuda": "gpu"}
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -72,6 +73,9 @@ def epoch_function(problem: Problem) -> Callable[[Any, Any, Any, Any, Any], Any]
 
 def training(problem: Problem, epoch_of: Callable[[Any, Any, Any, Any, Any], Any]) -> Training:
     """Return a training that calls `epoch_of`, compiled, once an epoch."""
+    jax.config.update("jax_default_device", jax.devices(PLATFORMS[problem.device])[0])
+    if problem.device == "cuda":  # otherwise its products are in TF32, of 10 bits, and all others' in float32
+        jax.config.update("jax_default_matmul_precision", "highest")
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y, jnp.float32 if problem.is_regression else jnp.int32)
     rates = jnp.asarray(problem.learning_rates, jnp.float32)
     rates = rates if problem.shape.networks > 1 else rates[0]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.problem import Problem
+from benchmarks.problem import Layers, Problem
 from benchmarks.run import Run, Training
 from benchmarks.shapes import LEARNING_RATE, Shape
 
@@ -46,32 +46,43 @@ def loss_function(problem: Problem) -> Callable[[Any, Any], Any]:
     return nn.functional.cross_entropy
 
 
+def set_initial(linear: list[nn.Linear], problem: Problem) -> None:
+    """Give the layers the problem's weights."""
+    with torch.no_grad():
+        for layer, (theta, b) in zip(linear, problem.initial, strict=True):
+            layer.weight.copy_(torch.from_numpy(theta))
+            layer.bias.copy_(torch.from_numpy(b))
+
+
+def layers_of(linear: list[nn.Linear]) -> Layers:
+    """Return copies of the weights on the host."""
+    both = [(layer.weight.detach().cpu(), layer.bias.detach().cpu()) for layer in linear]
+    return [(weight.numpy().copy(), bias.numpy().copy()) for weight, bias in both]
+
+
 def training(problem: Problem, compiled: Callable[[Any], Any]) -> Training:
     """Return a training in which the loss of a batch is the function that `compiled` makes of the eager one."""
     shape = problem.shape
-    x, y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
-    model, loss = network(shape), loss_function(problem)
+    x, y = (torch.from_numpy(table).to(problem.device) for table in (problem.x, problem.y))
+    model, loss = network(shape).to(problem.device), loss_function(problem)
     linear = [layer for layer in model if isinstance(layer, nn.Linear)]
     batch_loss = compiled(lambda samples, targets: loss(model(samples), targets))
 
     def train(epochs: int) -> Run:
-        with torch.no_grad():
-            for layer, (theta, b) in zip(linear, problem.initial, strict=True):
-                layer.weight.copy_(torch.from_numpy(theta))
-                layer.bias.copy_(torch.from_numpy(b))
+        set_initial(linear, problem)
         model.zero_grad()
         run = Run()
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
         for epoch in range(1, epochs + 1):
-            total = torch.zeros(())
-            for index in torch.from_numpy(problem.order(epoch)).split(shape.batch):
+            total = torch.zeros((), device=problem.device)
+            for index in torch.from_numpy(problem.order(epoch)).to(problem.device).split(shape.batch):
                 value = batch_loss(x[index], y[index])
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
                 total += value.detach()
             run.end_epoch(total.item() / shape.steps)
-        run.layers = [(layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy()) for layer in linear]
+        run.layers = layers_of(linear)
         return run
 
     return train

@@ -27,13 +27,13 @@ def why_not(shape: Shape) -> str | None:
 def prepare(problem: Problem) -> Training:
     """Return a training of all networks in one call a step."""
     shape = problem.shape
-    x, y = torch.from_numpy(problem.x), torch.from_numpy(problem.y)
-    models, loss = [network(shape) for _ in range(shape.networks)], loss_function(problem)
+    x, y = (torch.from_numpy(table).to(problem.device) for table in (problem.x, problem.y))
+    models, loss = [network(shape).to(problem.device) for _ in range(shape.networks)], loss_function(problem)
 
     def batch_loss(parameters: dict[str, Any], samples: Any, targets: Any) -> Any:
         return loss(functional_call(models[0], parameters, (samples,)), targets)
 
-    rates = torch.from_numpy(problem.learning_rates).float()
+    rates = torch.from_numpy(problem.learning_rates).float().to(problem.device)
     gradients = vmap(grad_and_value(batch_loss), randomness="different")
 
     def train(epochs: int) -> Run:
@@ -49,8 +49,8 @@ def prepare(problem: Problem) -> Training:
         optimizer = torch.optim.Adam(steps.values(), lr=1.0, fused=True)
         scales = [rates.reshape(-1, *(1,) * (parameter.dim() - 1)) for parameter in parameters.values()]
         for epoch in range(1, epochs + 1):
-            total = torch.zeros(shape.networks)
-            for index in torch.from_numpy(problem.order(epoch)).split(shape.batch, dim=1):
+            total = torch.zeros(shape.networks, device=problem.device)
+            for index in torch.from_numpy(problem.order(epoch)).to(problem.device).split(shape.batch, dim=1):
                 found, values = gradients(parameters, x[index], y[index])
                 for name, step in steps.items():
                     step.grad = found[name]
@@ -59,9 +59,9 @@ def prepare(problem: Problem) -> Training:
                     torch._foreach_addcmul_(list(parameters.values()), list(steps.values()), scales)
                     torch._foreach_zero_(list(steps.values()))
                 total += values.detach()
-            run.end_epoch(total.numpy() / shape.steps)
-        final = zip(weights, biases, strict=True)
-        run.layers = [(weight.detach().numpy().copy(), bias.detach().numpy().copy()) for weight, bias in final]
+            run.end_epoch(total.cpu().numpy() / shape.steps)
+        final = [(weight.detach().cpu(), bias.detach().cpu()) for weight, bias in zip(weights, biases, strict=True)]
+        run.layers = [(weight.numpy().copy(), bias.numpy().copy()) for weight, bias in final]
         return run
 
     return train

@@ -51,53 +51,62 @@ extern "C" __global__ void activation_pullback(
 """
 
 
-def softmax_cross_entropy_source(_loss: object, dtype: str) -> str:
-    """Return `softmax_cross_entropy`: ln Σ exp(z) − Σ t z and J̄ (softmax(z) − t) for each of `rows` rows of n.
-
-    t is (1 − smoothing)·onehot(y) + smoothing/n.
-    """
-    return f"""
-typedef {CTYPES[dtype]} T;
-
-__device__ inline T largest(T value) {{
-  for (int lane = 16; lane > 0; lane /= 2) {{
+SOFTMAX_CROSS_ENTROPY = """
+template <int LANES> __device__ inline T largest(T value) {
+  for (int lane = LANES / 2; lane > 0; lane /= 2) {
     T other = __shfl_xor_sync(0xffffffffu, value, lane);
     value = other > value || other != other ? other : value;
-  }}
+  }
   return value;
-}}
+}
 
-__device__ inline T total(T value) {{
-  for (int lane = 16; lane > 0; lane /= 2) value += __shfl_xor_sync(0xffffffffu, value, lane);
+template <int LANES> __device__ inline T total(T value) {
+  for (int lane = LANES / 2; lane > 0; lane /= 2) value += __shfl_xor_sync(0xffffffffu, value, lane);
   return value;
-}}
+}
 
-extern "C" __global__ void softmax_cross_entropy(
+template <int LANES> __device__ inline T softmax_cross_entropy(
+    const T* logits, T* gradient, long long n, long long apart, int lane, long long label, T j_bar, T smoothing) {
+  T keep = T(1) - smoothing, rest = smoothing / T(n);
+  T top = logits[0];
+  for (long long j = lane; j < n; j += LANES)
+    top = logits[j * apart] > top || logits[j * apart] != logits[j * apart] ? logits[j * apart] : top;
+  top = largest<LANES>(top);
+  T known = keep * (logits[label * apart] - top), sum = T(0), shifted = T(0);
+  for (long long j = lane; j < n; j += LANES) {
+    T from_top = logits[j * apart] - top;
+    T e = exp(from_top);
+    gradient[j * apart] = e;
+    sum += e;
+    shifted += from_top;
+  }
+  sum = total<LANES>(sum);
+  shifted = total<LANES>(shifted);
+  if (rest > T(0)) known += rest * shifted;
+  for (long long j = lane; j < n; j += LANES)
+    gradient[j * apart] = j_bar * (gradient[j * apart] / sum - (j == label ? keep + rest : rest));
+  return log(sum) - known;
+}
+"""
+"""ln Σ exp(z) − Σ t z of one sample, t = (1 − smoothing)·onehot(y) + smoothing/n; J̄ (softmax(z) − t) to `gradient`.
+
+The sample's n logits lie `apart` elements from each other, as do those of `gradient`, which may be the same array where
+there is one lane; `LANES` threads share the work.
+"""
+
+
+def softmax_cross_entropy_source(_loss: object, dtype: str) -> str:
+    """Return `of_rows`: each of `rows` rows of n by a warp, as `SOFTMAX_CROSS_ENTROPY` says."""
+    return f"""
+typedef {CTYPES[dtype]} T;
+{SOFTMAX_CROSS_ENTROPY}
+extern "C" __global__ void of_rows(
     const T* z, const long long* y, const T* j_bar, T smoothing, T* values, T* z_bar, long long rows, long long n) {{
   int lane = threadIdx.x % 32;
-  T keep = T(1) - smoothing, rest = smoothing / T(n);
   long long warps = (long long)gridDim.x * blockDim.x / 32;
   for (long long row = (blockIdx.x * (long long)blockDim.x + threadIdx.x) / 32; row < rows; row += warps) {{
-    const T* logits = z + row * n;
-    T* gradient = z_bar + row * n;
-    T top = logits[0];
-    for (long long j = lane; j < n; j += 32) top = logits[j] > top || logits[j] != logits[j] ? logits[j] : top;
-    top = largest(top);
-    T sum = T(0), shifted = T(0);
-    for (long long j = lane; j < n; j += 32) {{
-      T e = exp(logits[j] - top);
-      gradient[j] = e;
-      sum += e;
-      shifted += logits[j] - top;
-    }}
-    sum = total(sum);
-    shifted = total(shifted);
-    long long label = y[row];
-    T known = keep * (logits[label] - top);
-    if (rest > T(0)) known += rest * shifted;
-    if (lane == 0) values[row] = log(sum) - known;
-    for (long long j = lane; j < n; j += 32)
-      gradient[j] = j_bar[row] * (gradient[j] / sum - (j == label ? keep + rest : rest));
+    T value = softmax_cross_entropy<32>(z + row * n, z_bar + row * n, n, 1, lane, y[row], j_bar[row], smoothing);
+    if (lane == 0) values[row] = value;
   }}
 }}
 """

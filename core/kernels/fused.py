@@ -8,12 +8,15 @@ from typing import Any
 
 from core.activations import Activation, Elementwise
 from core.arrays import Array, Namespace, Numbers, Slots
-from core.kernels import cuda
+from core.kernels import cuda, cuda_steps
+from core.kernels.cuda_steps import Formulas
 from core.kernels.inplace import InPlaceKernels
 from core.losses import Loss, LossScratch, SoftmaxCrossEntropy
 from core.rule import Rule, are_per_network
 
 MOST_BLOCKS = 65_535
+FREELY_SHARED = 48 * 1024
+"""Bytes that a block can share without asking (CUDA C++ Programming Guide, "Shared Memory")."""
 
 
 class FusedKernels(InPlaceKernels):
@@ -57,7 +60,7 @@ class FusedKernels(InPlaceKernels):
             return
         n = u.shape[-1]
         rows = u.size // n
-        function = self._function("softmax_cross_entropy", cuda.softmax_cross_entropy_source, loss, str(u.dtype))
+        function = self._function("of_rows", cuda.softmax_cross_entropy_source, loss, str(u.dtype))
         sizes = map(self.xp.int64, (rows, n))
         smoothing = u.dtype.type(loss.smoothing)
         self._launch(function, cuda.WARP * rows, u, y, j_bar, smoothing, values, u_bar, *sizes)
@@ -71,6 +74,20 @@ class FusedKernels(InPlaceKernels):
             return
         function = self._function("elementwise_step", cuda.rule_source, type(rule), dtype)
         self._launch(function, p.size, p, g, *slots, *map(p.dtype.type, numbers), sizes[0])
+
+    def steps(self, made_for: tuple[Formulas, str], launch: tuple[int, int, int], *arguments: Any) -> None:
+        """Take the steps of `core.kernels.cuda_steps`.
+
+        Args:
+            made_for: the formulas, and the dtype.
+            launch: blocks, threads of each, and bytes that these share.
+            arguments: of the kernel.
+        """
+        blocks, threads, shared = launch
+        function = self._function("steps", cuda_steps.steps_source, *made_for)
+        if shared > FREELY_SHARED and function.max_dynamic_shared_size_bytes < shared:
+            function.max_dynamic_shared_size_bytes = shared
+        function((blocks,), (threads,), arguments, shared_mem=shared)
 
     def _compile(self, name: str, source: Callable[[Any, str], str], formula: object, dtype: str) -> Any:
         return self.xp.RawModule(code=source(formula, dtype), options=cuda.OPTIONS).get_function(name)

@@ -47,10 +47,13 @@ def _cuda_text(dtype: str) -> Backend:
 
 
 def _cupy(dtype: str) -> Backend:
+    """Return a real GPU, each kernel launched by itself; many steps in one launch have tests of their own."""
     try:
-        return get_backend("cupy", dtype)
+        backend = get_backend("cupy", dtype)
     except BackendError as error:
         pytest.skip(str(error))
+    backend.shared_memory = 0  # type: ignore[attr-defined]
+    return backend
 
 
 class _ReadOnlyInputs(NumpyBackend):

@@ -5,6 +5,7 @@ No test here has met a real GPU that was lost: the errors are CUDA's own, raised
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import sys
@@ -24,6 +25,7 @@ from service.jobs.service import get_job
 from service.protocol import Message
 from service.training.course import Wish
 from service.training.samples import Tables
+from tests.core.gpu.stand_in_array import StandInArray
 from tests.service import losable_gpu
 from tests.service.history import ended, history_of, training
 from tests.service.losable_gpu import LosableGpu
@@ -176,6 +178,31 @@ def test_a_job_that_names_another_device_which_is_lost_fails(assign: Make, lost:
     given = assign(epochs=2, device="cuda:0").model_dump(mode="json")  # the worker's own is the CPU
     [(final, failed)] = messages(given)
     assert (final, failed["code"]) == ("failed", "device_unavailable")
+
+
+def test_no_array_of_a_job_is_left_when_its_gpus_memory_is_given_back(
+    assign: Make, lost: Path, monkeypatch: pytest.MonkeyPatch
+):
+    gpu = LosableGpu(lost)
+    monkeypatch.setitem(sys.modules, "cupy", gpu)
+    left: list[int] = []
+
+    def count() -> int:
+        return sum(type(each) is StandInArray for each in gc.get_objects())
+
+    for pool in (gpu.get_default_memory_pool(), gpu.get_default_pinned_memory_pool()):
+        monkeypatch.setattr(pool, "free_all_blocks", lambda: left.append(count()))
+    before = count()
+    given = assign(epochs=2, device="auto").model_dump(mode="json") | {"device": "cuda:0"}
+    gc.disable()  # so that nobody collects by chance
+    try:
+        [(final, _)] = messages(given)
+        assert count() > before
+        runner._free_device_memory()
+    finally:
+        gc.enable()
+    assert final == "done"
+    assert left == [before] * 2
 
 
 def test_a_child_that_waits_looks_at_its_device(lost: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,9 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.core.gpu import stand_in_streams
 from tests.core.gpu.kernel_formulas import compute_by_formulas
 from tests.core.gpu.raw_kernels import Executor, RawModule
-from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy
+from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy, syncdetect
+
+STREAMS = ("Stream", "Event", "get_current_stream", "alloc_pinned_memory")
+"""Of `cupy.cuda`, what `stand_in_streams` has."""
 
 
 class Device:
@@ -23,12 +27,14 @@ class Device:
 
     mem_info = (3 << 30, 4 << 30)
 
-    def __init__(self, device: int) -> None:
+    def __init__(self, device: int, *, shared_memory: int) -> None:
         self.id = device
+        self.attributes = {"MaxSharedMemoryPerBlockOptin": shared_memory, "MultiProcessorCount": 2}
 
     def use(self) -> None: ...
 
-    def synchronize(self) -> None: ...
+    def synchronize(self) -> None:
+        syncdetect._declare_synchronize()
 
 
 class MemoryPool:
@@ -39,12 +45,24 @@ class MemoryPool:
     def used_bytes(self) -> int:
         return 1 << 20
 
+    def free_bytes(self) -> int:
+        return 1 << 10
+
+    def get_limit(self) -> int:
+        return self.limit
+
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Bound by hand: the real one is compiled, and tells its signature in its docstring only."""
         assert (size is None) != (fraction is None), "one of them"
-        self.limit = size
+        self.limit = size or 0
 
     def free_all_blocks(self, stream: object = None) -> None: ...
+
+
+class PinnedMemoryPool:
+    """`cupy.get_default_pinned_memory_pool()`."""
+
+    def free_all_blocks(self) -> None: ...
 
 
 class CupyStandIn:
@@ -53,13 +71,18 @@ class CupyStandIn:
     Args:
         execute: how the CUDA kernels are computed.
         devices: how many GPUs there seem to be.
+        shared_memory: bytes that a block's threads can share; with none there are no many steps in one launch.
     """
 
     ndarray = StandInArray
 
-    def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1) -> None:
-        self._execute, self._pool = execute, MemoryPool()
-        self.cuda = SimpleNamespace(Device=Device, runtime=SimpleNamespace(getDeviceCount=lambda: devices))
+    def __init__(self, execute: Executor = compute_by_formulas, devices: int = 1, shared_memory: int = 0) -> None:
+        self._execute, self._pool, self._pinned_pool = execute, MemoryPool(), PinnedMemoryPool()
+        self.cuda = SimpleNamespace(
+            Device=partial(Device, shared_memory=shared_memory),
+            runtime=SimpleNamespace(getDeviceCount=lambda: devices),
+            **{name: getattr(stand_in_streams, name) for name in STREAMS},
+        )
 
     def RawModule(self, *, code: str, options: tuple[str, ...] = ()) -> RawModule:
         if not isinstance(options, tuple):
@@ -68,6 +91,9 @@ class CupyStandIn:
 
     def get_default_memory_pool(self) -> MemoryPool:
         return self._pool
+
+    def get_default_pinned_memory_pool(self) -> PinnedMemoryPool:
+        return self._pinned_pool
 
     def asarray(self, *args: Any, **options: Any) -> StandInArray:
         given = inspect.signature(cupy.asarray).bind(*args, **options).arguments

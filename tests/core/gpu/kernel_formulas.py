@@ -20,6 +20,11 @@ from tests.core.gpu.raw_kernels import Launch
 
 RULES: list[type[Rule]] = [*ELEMENTWISE.values(), WeightDecay, Penalty, ClipValue, RunningAverage]
 """Every rule that is applied to flat buffers."""
+MANY_STEPS = (
+    *("squared_error", "absolute_error", "huber", "log_cosh", "quantile", "hinge"),
+    *("binary_cross_entropy", "softmax_cross_entropy"),
+)
+"""Losses with which there are many steps in one launch."""
 
 
 def compute_by_formulas(code: str, name: str) -> Launch:
@@ -28,12 +33,12 @@ def compute_by_formulas(code: str, name: str) -> Launch:
     compute = partial({
         "bias_activation": _bias_activation,
         "activation_pullback": _activation_pullback,
-        "softmax_cross_entropy": _softmax_cross_entropy,
+        "of_rows": _softmax_cross_entropy,
         "elementwise_step": _elementwise_step,
         "step_each": _step_each,
     }[name], formula)  # fmt: skip
 
-    def launch(_blocks: int, _threads: int, args: list[Any]) -> None:
+    def launch(_blocks: int, _threads: int, args: list[Any], _shared: int = 0) -> None:
         compute(*args)
 
     return launch

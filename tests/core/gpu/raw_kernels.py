@@ -10,19 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from tests.core.gpu.stand_in_array import StandInArray
 
-Launch: TypeAlias = Callable[[int, int, list[Any]], None]
-"""Run a kernel: number of blocks, threads of a block, and its arguments as NumPy arrays, NumPy scalars or None."""
+
+class Launch(Protocol):
+    """Runs a kernel."""
+
+    def __call__(self, blocks: int, threads: int, args: list[Any], shared: int = 0, /) -> None:
+        """Take the arguments as NumPy arrays, NumPy scalars or None; `shared` is bytes that a block's threads share."""
+        ...
+
 
 Executor: TypeAlias = Callable[[str, str], Launch]
 """From a CUDA source and the name of a kernel in it to what computes it."""
 
-DTYPES = {"float": np.dtype("float32"), "double": np.dtype("float64"), "long long": np.dtype("int64")}
+DTYPES = {
+    "float": np.dtype("float32"),
+    "double": np.dtype("float64"),
+    "int": np.dtype("int32"),
+    "long long": np.dtype("int64"),
+    "unsigned long long": np.dtype("uint64"),
+}
+FREELY_SHARED = 48 * 1024
+"""Bytes that a launch can have without asking."""
 MOST_THREADS, MOST_BLOCKS = 1024, (2**31 - 1, 65_535, 65_535)
 """Of a block, and of a grid along x, y and z (CUDA C++ Programming Guide, "Technical Specifications")."""
 
@@ -56,7 +70,7 @@ def parameters_of_kernels(code: str) -> dict[str, list[Parameter]]:
         ctype = text.removeprefix("const ").removesuffix("*")
         return Parameter(name, text, DTYPES[named.get(ctype, ctype)], name in nullable)
 
-    declared = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', code)
+    declared = re.findall(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(([^)]*)\)', code)
     return {name: [parameter(declaration) for declaration in parameters.split(",")] for name, parameters in declared}
 
 
@@ -78,16 +92,21 @@ class RawKernel:
 
     def __init__(self, name: str, parameters: list[Parameter], launch: Launch) -> None:
         self.name, self.parameters, self._launch = name, parameters, launch
+        self.max_dynamic_shared_size_bytes = FREELY_SHARED
 
-    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+    def __call__(
+        self, grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...], *, shared_mem: int = 0
+    ) -> None:
         _check_size("grid", grid, MOST_BLOCKS)
         _check_size("block", block, (MOST_THREADS, MOST_THREADS, 64))
         if int(np.prod(block)) > MOST_THREADS:
             raise ValueError(f"{self.name}: a block of {block} has more than {MOST_THREADS} threads")
+        if shared_mem > self.max_dynamic_shared_size_bytes:
+            raise ValueError(f"{self.name}: CUDA_ERROR_INVALID_VALUE: a block can't share {shared_mem} bytes")
         if len(args) != len(self.parameters):
             raise TypeError(f"{self.name}: takes {len(self.parameters)} arguments, but {len(args)} were given")
         checked = [self._checked(parameter, value) for parameter, value in zip(self.parameters, args, strict=True)]
-        self._launch(int(np.prod(grid)), int(np.prod(block)), checked)
+        self._launch(int(np.prod(grid)), int(np.prod(block)), checked, shared_mem)
 
     def _checked(self, parameter: Parameter, value: Any) -> Any:
         where = f"{self.name}: {parameter.text} {parameter.name}"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 cupy = pytest.importorskip("cupy", exc_type=ImportError)
+syncdetect = pytest.importorskip("cupy._core.syncdetect", exc_type=ImportError)
 
 
 class StandInArray:
@@ -33,8 +34,26 @@ class StandInArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def get(self) -> np.ndarray:
+        syncdetect._declare_synchronize()  # as CuPy's own does, which raises within `cupyx.allow_synchronize(False)`
         StandInArray.reads += 1
         return self.host.copy()
+
+    def set(self, arr: np.ndarray, stream: Any = None) -> None:
+        """As `cupy/_core/core.pyx` has it."""
+        if not isinstance(arr, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if self.host.dtype != arr.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.host.dtype} array")
+        if self.host.shape != arr.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.host.shape}, new shape: {arr.shape}")
+        if not (self.host.flags.c_contiguous or self.host.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
+        if not arr.flags.c_contiguous:
+            raise RuntimeError("CuPy would copy it, and the copy would be gone before the stream gets to it")
+        if stream is None:
+            self.host[...] = arr
+        else:
+            stream.copy(self.host, arr)
 
     def item(self) -> Any:
         return self.get().item()

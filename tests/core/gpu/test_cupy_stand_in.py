@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from core.cupy_backend import CupyBackend
 from core.kernels import ReferenceKernels, cuda
 from core.kernels.inplace import NumpyKernels
 from core.optimizers import Sgd
-from tests.core.gpu import cupy_stand_in
+from tests.core.gpu import cupy_stand_in, stand_in_streams
 from tests.core.gpu.cupy_stand_in import CupyStandIn
 from tests.core.gpu.stand_in_array import StandInArray, cupy
 
@@ -75,7 +76,75 @@ def test_what_the_stand_in_writes_out_itself_is_there_in_cupy() -> None:
     for name in vars(cupy_stand_in.Device):
         assert name.startswith("__") or hasattr(cupy.cuda.Device, name), name
     assert hasattr(cupy.cuda.runtime, "getDeviceCount")
-    assert hasattr(cupy.cuda.MemoryPool, "used_bytes")
+    for pool in ("MemoryPool", "PinnedMemoryPool"):
+        for name in vars(getattr(cupy_stand_in, pool)):
+            assert name.startswith("__") or name == "limit" or hasattr(getattr(cupy.cuda, pool), name), name
+
+
+def test_streams_and_events_have_the_signatures_of_cupys() -> None:
+    for name in ("Stream", "Event"):
+        own, real = getattr(stand_in_streams, name), getattr(cupy.cuda, name)
+        for method in ("__init__", "record", "synchronize", "wait_event"):
+            if method in vars(own):
+                wanted = inspect.signature(getattr(real, method))
+                got = inspect.signature(getattr(own, method))
+                shape = [[(p.name, p.default) for p in each.parameters.values()] for each in (got, wanted)]
+                assert shape[0] == shape[1], (name, method)
+    assert "set(self, arr, stream=None)" in str(cupy.ndarray.set.__doc__)
+    assert "alloc_pinned_memory(size_t size)" in str(cupy.cuda.alloc_pinned_memory.__doc__)
+    assert "get_current_stream(int device_id=-1)" in str(cupy.cuda.get_current_stream.__doc__)
+
+
+def pair() -> tuple[StandInArray, np.ndarray, Any, Any]:
+    """Return an array on the device, memory of the host, a stream of its own, and an event."""
+    return on_device(), np.full_like(HOST, 7), CP.cuda.Stream(non_blocking=True), CP.cuda.Event()
+
+
+def test_a_copy_that_nobody_waits_for_is_not_there() -> None:
+    array, host, stream, copied = pair()
+    array.set(host, stream=stream)
+    copied.record(stream)
+    np.testing.assert_array_equal(array.get(), HOST)
+    CP.cuda.get_current_stream().wait_event(copied)
+    np.testing.assert_array_equal(array.get(), host)
+
+
+def test_memory_that_may_still_be_copied_from_is_refused() -> None:
+    array, host, stream, copied = pair()
+    array.set(host, stream=stream)
+    copied.record(stream)
+    CP.cuda.get_current_stream().wait_event(copied)
+    with pytest.raises(RuntimeError, match="the host didn't wait"):
+        on_device().set(host, stream=stream)
+    copied.synchronize()
+    on_device().set(host, stream=stream)
+
+
+def test_memory_that_may_still_be_read_is_refused() -> None:
+    array, host, stream, copied = pair()
+    array.set(host, stream=stream)
+    copied.record(stream)
+    CP.cuda.get_current_stream().wait_event(copied)
+    with pytest.raises(RuntimeError, match="may still be reading"):
+        array.set(host.copy(), stream=stream)
+    taken = CP.cuda.Event()
+    taken.record(CP.cuda.get_current_stream())
+    stream.wait_event(taken)
+    array.set(host.copy(), stream=stream)
+
+
+WRONG_COPIES: dict[str, tuple[Any, type[Exception], str]] = {
+    "another dtype": (np.ones((4, 6)), TypeError, "float64 array cannot be set to float32"),
+    "another shape": (np.ones((6, 4), np.float32), ValueError, "Shape mismatch"),
+    "an array of the device": (on_device(), TypeError, "Only numpy.ndarray"),
+    "gaps": (np.ones((4, 12), np.float32)[:, ::2], RuntimeError, "CuPy would copy it"),
+}
+
+
+@pytest.mark.parametrize(("host", "error", "message"), WRONG_COPIES.values(), ids=WRONG_COPIES)
+def test_a_copy_that_cupy_refuses(host: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        on_device().set(host, stream=CP.cuda.Stream())
 
 
 def launch_pullback(*, grid: Any = (1,), block: Any = (cuda.THREADS,), drop: int = 0, **replaced: Any) -> None:
@@ -106,6 +175,18 @@ def test_a_launch_that_a_gpu_would_not_bear(fault: dict[str, Any], message: str)
     launch_pullback()
     with pytest.raises((TypeError, ValueError), match=message):
         launch_pullback(**fault)
+
+
+def test_shared_memory_is_asked_for() -> None:
+    kernel = CP.RawModule(code=cuda.activation_source(Relu(), "float32")).get_function("activation_pullback")
+    arrays, size = [on_device() for _ in range(4)], np.int64(HOST.size)
+    kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024)
+    with pytest.raises(ValueError, match="can't share 49153 bytes"):
+        kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024 + 1)
+    kernel.max_dynamic_shared_size_bytes = 64 * 1024
+    kernel((1,), (32,), (*arrays, size), shared_mem=48 * 1024 + 1)
+    assert hasattr(cupy.RawKernel, "max_dynamic_shared_size_bytes")
+    assert "shared_mem=0" in str(cupy.RawKernel.__call__.__doc__)
 
 
 def test_a_python_float_for_a_number_of_the_optimizer_is_refused() -> None:
