@@ -4,6 +4,7 @@ The worker says `["begin", assignment]`, and `["stop", {"keep"}]` to end it: wit
 written first; a prediction has none to keep. The child says any number of
 
 - `["log", {"message"}]`, `["metrics", {…}]` at the end of an epoch,
+- `["rows", {"rows_done", "rows", "seconds"}]` of a prediction, after each batch,
 - `["progress", {"epoch", "step", "steps", "seconds"}]`, at least every half a second between steps: it lives,
 - `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,
 - `["saving", {}]`: it has heard that it is to stop, and writes a checkpoint,

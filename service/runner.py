@@ -105,7 +105,7 @@ class Outbox:
         """Send `message` at once if others shall act on it, and within 0.05 s of training otherwise."""
         self._gathered.append(message)
         now = time.monotonic()
-        if message[0] not in ("metrics", "progress", "log") or now - self._sent >= GATHER_SECONDS:
+        if message[0] not in ("metrics", "rows", "progress", "log") or now - self._sent >= GATHER_SECONDS:
             send(self._pipe, self._gathered)
             self._gathered, self._sent = [], now
 
