@@ -24,7 +24,8 @@ MINUTES ?= 5
 DATABASE ?= sqlite
 TARGET ?= cpu
 
-DOMAINS := $(addprefix tests/service/,cli client datasets jobs models predictions web)
+# The tests of the second process; those in a browser are the last.
+DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client datasets jobs models predictions web)
 
 .PHONY: help screenshots bench-gpu bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
@@ -34,7 +35,9 @@ help: ## list the targets
 demo: $(VENV)/installed ## train on the penguins over HTTP: weights, loss curve and predictions into demo-output/
 	$(BIN)/deltabar demo
 
-test: lint types imports tests ## every check: lint, types, import rules, all tests
+# The slowest of the checks that aren't tests keeps one core busy for half a minute, so tests run beside it.
+test: $(VENV)/installed-test $(VENV)/system-packages ## every check: lint, types, import rules, all tests
+	$(MAKE) --jobs 3 --output-sync=target lint types imports tests-core tests-service tests-domains
 
 lint: $(VENV)/installed-test ## ruff: rules and format
 	$(BIN)/ruff check
@@ -62,7 +65,7 @@ test-postgresql: $(VENV)/installed-test $(VENV)/system-packages ## the service's
 	TESTS_ON_BOTH=1 $(BIN)/pytest tests/service
 
 test-gpu: ## the GPU tests on a real device; needs numpy, cupy and pytest in $(PYTHON), and nothing else
-	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" $(ON_EVERY_BACKEND)
+	$(PYTHON) -m pytest -m gpu -p no:cacheprovider -o addopts="--strict-markers --import-mode=importlib -rs" -o filterwarnings=error $(ON_EVERY_BACKEND)
 
 fuzz: $(VENV)/installed-test ## requests made up from the API's description, as many for each route as EXAMPLES says
 	TESTS_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/service/test_fuzzed.py
@@ -108,13 +111,14 @@ growth: $(BENCH)/installed ## plot a step's time against batch, width, depth, ne
 serve: $(VENV)/installed ## run the service on 127.0.0.1:8000
 	$(BIN)/deltabar serve
 
-image: $(VENV)/container-tools ## the image deltabar:cpu, or with TARGET=gpu the other; BASE= names the base image
+image: ## the image deltabar:cpu, or with TARGET=gpu the other; BASE= names the base image
+	sh docker/tools.sh
 	sh docker/image.sh $(TARGET)
 
 test-image: $(VENV)/installed-test ## build the image deltabar:cpu, run it, train in it, stop it, and start it again
-	@if $(HAS_ENGINE) || $(MAY_INSTALL); \
-	then $(MAKE) image TARGET=cpu && TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image; \
-	else echo "make test-image is skipped: it needs Docker, or on Debian, as root, podman runc debootstrap slirp4netns"; fi
+	@if sh docker/tools.sh; \
+	then sh docker/image.sh cpu && TEST_IMAGE=deltabar:cpu $(BIN)/pytest -p no:cacheprovider --durations 5 tests/image; \
+	else echo "make test-image is skipped"; fi
 
 docs: $(VENV)/installed-test ## the table of settings in docs/operations.md anew
 	$(BIN)/python -m docs.settings_table
@@ -139,9 +143,9 @@ $(VENV)/installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --editable .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --editable '.[test]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
 # Debian's packages for the tests: PostgreSQL's programs, with which they start a server of their own, on no port; and a
 # browser.
@@ -155,17 +159,6 @@ $(VENV)/system-packages: Makefile | $(BIN)/python
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { $(INSTALL) $$missing || { apt-get update && $(INSTALL) $$missing; }; }; \
 	then touch $@; \
 	else echo "Not installed, so the tests that need it are skipped; as root: apt-get install $$missing"; fi
-
-# What stands in for Docker where its engine doesn't run; an image needs one or the other.
-HAS_ENGINE := docker info >/dev/null 2>&1 || { command -v podman && command -v runc && command -v debootstrap && command -v slirp4netns; } >/dev/null
-MAY_INSTALL := { [ "$$(id -u)" = 0 ] && command -v apt-get; } >/dev/null
-INSTALL_PODMAN := DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends podman runc debootstrap slirp4netns
-
-$(VENV)/container-tools: | $(BIN)/python
-	@if $(HAS_ENGINE); then touch $@; \
-	elif $(MAY_INSTALL) && { $(INSTALL_PODMAN) || { apt-get update && $(INSTALL_PODMAN); }; }; \
-	then touch $@; \
-	else echo "An image needs Docker, or on Debian, as root: apt-get install podman runc debootstrap slirp4netns"; exit 1; fi
 
 $(BENCH)/installed-gpu: $(BENCH)/installed
 	$(BENCH)/bin/python -m pip install --editable '.[bench,bench-gpu]' $(PEERS)

@@ -10,9 +10,8 @@ find . -type f \( -name '*.h' -o -name '*.hpp' -o -name '*.c' -o -name '*.cc' -o
   -o -name '*.pyx' -o -name '*.pyi' -o -name '*.a' \) -delete
 rm -r ../../../share
 
-# Of SciPy, Numba's products need the BLAS; of NumPy, what builds extensions isn't needed, nor the kernels that only its
-# own tests call; of databases there are SQLite and PostgreSQL; ONNX only builds models here.
-find scipy -mindepth 1 -maxdepth 1 -type d ! -name linalg ! -name _lib -exec rm -r {} +
+# Of NumPy, what builds extensions isn't needed, nor the kernels that only its own tests call; of databases there are
+# SQLite and PostgreSQL; ONNX only builds models here.
 rm -r numpy/distutils numpy/_core/_simd.*.so
 rm -r sqlalchemy/testing sqlalchemy/dialects/mysql sqlalchemy/dialects/mssql sqlalchemy/dialects/oracle
 rm -r onnx/backend onnx/reference zstandard/_cffi*.so
@@ -36,11 +35,7 @@ rm -r narwhals
 find pygments/lexers -type f ! -name __init__.py ! -name _mapping.py ! -name python.py ! -name special.py -delete
 sed -i -E "/^    '\w+': \('pygments\.lexers\.(python|special)'/b; /^    '/d" pygments/lexers/_mapping.py
 
-# What NumPy and SciPy both bring along, to the last bit; and lists of files, which no longer tell the truth.
-for ours in scipy.libs/*; do
-  theirs=numpy.libs/${ours#*/}
-  if [ -f "$theirs" ] && cmp -s "$ours" "$theirs"; then ln -sf "../$theirs" "$ours"; fi
-done
+# Lists of files, which no longer tell the truth.
 find . -path './*.dist-info/RECORD' -delete
 
 # Debugging symbols; not of the libraries that wheels bring along, whose sections have been moved: stripped, they don't load.

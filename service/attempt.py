@@ -158,7 +158,7 @@ class Attempt:
                 self._publish_checkpoint(data)
             elif kind == "saving":
                 self._saving = True
-            elif kind in ("metrics", "log", "progress"):
+            elif kind in ("metrics", "rows", "log", "progress"):
                 if kind == "metrics":
                     self._best.see(data)
                     data["best"] = self._best.told
@@ -185,8 +185,8 @@ class Attempt:
     def _write(self, now: float) -> None:
         """Write the news, several at a time, as epochs may take microseconds; and renew the lease."""
         lease_seconds, since = self._settings.lease_seconds, now - self._written
-        events = any(news.kind != "progress" for news in self._news)
-        if since >= (FLUSH_SECONDS if events else PROGRESS_SECONDS if self._news else lease_seconds / 3):
+        urgent = any(news.kind not in ("rows", "progress") for news in self._news)
+        if since >= (FLUSH_SECONDS if urgent else PROGRESS_SECONDS if self._news else lease_seconds / 3):
             held.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
             self._news, self._written = [], now
 

@@ -22,8 +22,9 @@ from starlette.types import Scope as Connection
 
 from service.caller import SCOPES, WITHOUT_KEY, Caller, Scope
 from service.db import DatabaseTrouble
+from service.problem_answers import respond
 from service.problem_handlers import of_database
-from service.problems import Problem, echo, respond
+from service.problems import Problem, echo
 
 if TYPE_CHECKING:
     from service.context import Context

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.problems import Problem, respond
+from service.problem_answers import respond
+from service.problems import Problem
 from service.schemas import FieldError
 
 UPLOAD = ("POST", "/v1/datasets")

@@ -1,6 +1,7 @@
-"""A worker's machine measures itself, in less than a second: `python -m service.calibration THREADS` prints it as JSON.
+"""A worker's machine measures itself, in about a second: `python -m service.calibration THREADS` prints it as JSON.
 
-It is a process of its own, so that neither the worker nor the jobs of its children wait for it.
+It is a process of its own, so that neither the worker nor the jobs of its children wait for it. It prints with it what
+the doctor finds of the CPU, for the worker's log.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import core
+from service import doctor
 from service.datasets.encoding import fit_encoding
 from service.datasets.ingest import Request, ingest
 from service.datasets.limits import Limits
@@ -174,7 +176,8 @@ def main(arguments: Sequence[str]) -> None:
     """Print the calibration as JSON; the argument is how many threads there may be."""
     core.get_backend("numpy").for_training()
     with core.threads(int(arguments[0])):
-        print(measure().model_dump_json())
+        findings = [asdict(each) for each in doctor.computing()]
+        print(dump({"calibration": measure().model_dump(mode="json"), "findings": findings}))
 
 
 if __name__ == "__main__":

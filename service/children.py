@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from multiprocessing import Pipe
 
 from core.threads import environment
+from service.doctor import Finding, tell
 from service.protocol import FINAL, Message, Work, receive, send
 
 END_SECONDS = 0.1
@@ -46,6 +47,7 @@ class Child:
     Attributes:
         proven: whether it has tried its device, and the device computes.
         fault: why its device doesn't compute, if that is so.
+        finding: what it found of its device when it tried it, if that is a GPU.
     """
 
     def __init__(self, device: str, threads: int) -> None:
@@ -61,6 +63,7 @@ class Child:
         theirs.close()  # so that the pipe ends when the child does
         self._busy, self._failed = False, False
         self.proven, self.fault = False, None
+        self.finding: Finding | None = None
 
     @property
     def pid(self) -> int:
@@ -106,6 +109,8 @@ class Child:
             if kind == "device":
                 self.fault = data["fault"]
                 self.proven = self.fault is None
+                if "finding" in data:
+                    self.finding = Finding(**data["finding"])
         return [message for message in messages if message[0] != "device"]
 
     def stop(self, seconds: float) -> None:
@@ -163,6 +168,7 @@ class Children:
         self._threads, self._lock = threads, threading.Lock()
         self._idle = [Child(device, threads) for device in devices]
         self._faults: dict[str, str] = {}
+        self._told: set[str] = set()
         self._tried = dict.fromkeys(devices, 0.0)
 
     def take(self, device: str) -> Child:
@@ -201,6 +207,7 @@ class Children:
                 child.look()
                 if child.proven:
                     self._faults.pop(child.device, None)
+                    self._tell(child)
             for child in list(self._idle):
                 if child.fault:
                     self._lose(child.device, child.fault)
@@ -213,6 +220,12 @@ class Children:
     def is_lost(self, device: str) -> bool:
         """Return whether `device` doesn't compute, as far as is known."""
         return device in self._faults
+
+    def _tell(self, child: Child) -> None:
+        """Log what the first child on each GPU found of it."""
+        if child.finding and child.device not in self._told:
+            self._told.add(child.device)
+            tell([child.finding])
 
     def _lose(self, device: str, fault: str) -> None:
         """Note the fault, and end the children that have tried `device` before it: only a new one tells of it now."""

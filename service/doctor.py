@@ -1,7 +1,8 @@
 """`deltabar doctor`: what the service would run on, and what to do where it couldn't.
 
-Every check looks and changes nothing: no table is made, no folder, no key. `cheap` are those that take milliseconds;
-the service logs them when it starts.
+Every check looks and changes nothing: no table is made, no folder, no key. The service logs the same when it starts:
+`cheap` are those that take milliseconds, which it waits for; `computing` it leaves to the process that measures the
+machine (`service.calibration`), and each GPU to the child that is to train on it (`service.runner`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,10 +56,9 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Yield every finding, those that take no time first."""
     yield from cheap(settings)
-    yield blas()
-    yield product_on("numpy")
+    yield from computing()
     yield from gpus(settings)
-    yield database(settings)
+    yield keys(settings)
 
 
 def cheap(settings: Settings) -> Iterator[Finding]:
@@ -68,11 +68,18 @@ def cheap(settings: Settings) -> Iterator[Finding]:
     yield driver()
     yield cupy()
     yield storage(settings)
+    yield database(settings)
 
 
-def tell(settings: Settings) -> None:
-    """Log what `cheap` finds, one line each with its figures as fields."""
-    for finding in cheap(settings):
+def computing() -> Iterator[Finding]:
+    """Yield what the CPU multiplies matrices with, and how fast."""
+    yield blas()
+    yield product_on("numpy")
+
+
+def tell(findings: Iterable[Finding]) -> None:
+    """Log `findings`, one line each with its figures as fields."""
+    for finding in findings:
         level = logging.WARNING if finding.state == "bad" else logging.INFO
         advice = f"; {finding.advice}" if finding.state == "bad" else ""
         log.log(level, "%s: %s%s", finding.name, finding.says, advice, extra={finding.name: finding.figures})
@@ -155,14 +162,19 @@ def gpus(settings: Settings) -> Iterator[Finding]:
         yield product_on(device.replace("cuda", "cupy"))
 
 
-def product_on(name: str) -> Finding:
-    """Return what the backend called `name` is, and how fast it multiplies matrices; "bad" where it can't be used."""
+def product_on(name: str, seconds: float = MEASURED_SECONDS) -> Finding:
+    """Return what the backend called `name` is, and how fast it multiplies matrices; "bad" where it can't be used.
+
+    Args:
+        name: as `core.get_backend` has it.
+        seconds: how long to multiply.
+    """
     import core
 
     shown = name.replace("cupy", "cuda").replace("numpy", "cpu")
     try:
         backend = core.get_backend(name)
-        rate = _rate(backend)
+        rate = _rate(backend, seconds)
     except Exception as error:  # CuPy's errors share no base class
         advice = "set DELTABAR_DEVICES=cpu to do without it"
         return Finding(shown, "bad", str(error), {"error": type(error).__name__}, advice)
@@ -174,7 +186,7 @@ def product_on(name: str) -> Finding:
     return Finding(shown, "good", says, figures)
 
 
-def _rate(backend: core.Backend) -> float:
+def _rate(backend: core.Backend, seconds: float) -> float:
     import numpy as np
 
     a = backend.asarray(np.random.default_rng(0).standard_normal((SIZE, SIZE)))
@@ -182,7 +194,7 @@ def _rate(backend: core.Backend) -> float:
     backend.kernels.matmul(a, a, out=out)
     backend.synchronize()
     products, begun = 0, time.perf_counter()
-    while (took := time.perf_counter() - begun) < MEASURED_SECONDS or not products:
+    while (took := time.perf_counter() - begun) < seconds or not products:
         backend.kernels.matmul(a, a, out=out)
         backend.synchronize()
         products += 1
@@ -212,7 +224,7 @@ def storage(settings: Settings) -> Finding:
 
 
 def database(settings: Settings) -> Finding:
-    """Return whether the database answers, whether its tables are this version's, and whether there is a key."""
+    """Return whether the database answers, and whether its tables are this version's."""
     from service.data_dir import standing
 
     try:
@@ -221,7 +233,7 @@ def database(settings: Settings) -> Finding:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         advice = "check that the server runs and that DELTABAR_DATABASE_URL names it"
         return Finding("database", "bad", reason, {"error": type(error).__name__}, advice)
-    figures = asdict(found)
+    figures = {"url": found.shown, "tables": found.tables}
     says = (
         f"{found.shown}: "
         + {
@@ -233,10 +245,27 @@ def database(settings: Settings) -> Finding:
     )
     if found.tables == "unknown":
         return Finding("database", "bad", says, figures, "use the version of deltabar that made them, or a newer one")
-    if settings.keys_required and not found.has_key and settings.admin_key is None:
-        says += f"; no API key, and on {settings.host} every request needs one"
-        return Finding("database", "bad", says, figures, "make one: `deltabar keys create --owner NAME`")
     return Finding("database", "good", says, figures)
+
+
+def keys(settings: Settings) -> Finding:
+    """Return whether requests need an API key, and whether there is one."""
+    from service.data_dir import standing
+
+    needed = settings.keys_required
+    try:
+        there = settings.admin_key is not None or standing(settings).has_key
+    except Exception:  # `database` tells
+        there = None
+    figures = {"needed": needed, "there": there}
+    if not needed:
+        return Finding("keys", "good", f"on {settings.host} requests need no API key", figures)
+    says = f"on {settings.host} every request needs an API key, and "
+    if there:
+        return Finding("keys", "good", f"{says}there is one", figures)
+    if there is None:
+        return Finding("keys", "absent", f"{says}the database doesn't tell whether there is one", figures)
+    return Finding("keys", "bad", f"{says}there is none", figures, "make one: `deltabar keys create --owner NAME`")
 
 
 def _installed(name: str) -> str | None:

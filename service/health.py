@@ -10,7 +10,6 @@ another machine, or this one's restart.
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -23,6 +22,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from service import roster
 from service.context import Context, MetricsContext, OpenContext
 from service.db import DatabaseTrouble
 from service.problems import RESPONSES, Problem
@@ -131,19 +131,18 @@ def _storage(context: Context) -> str:
 
 
 def _workers(context: Context) -> str:
-    now = time.time()
     try:
         with context.database.read() as session:
-            alive = session.scalars(select(Worker).where(Worker.seen_at > now - context.settings.lease_seconds)).all()
+            alive = roster.alive(session, context.settings.lease_seconds)
             last = session.scalar(select(func.max(Worker.seen_at)))
     except (SQLAlchemyError, DatabaseTrouble):
         return "not known while the tables can't be read"
     if not alive:
-        ago = "none was ever seen" if last is None else f"the last was seen {now - last:.0f} s ago"
+        ago = "none was ever seen" if last is None else f"the last was seen {time.time() - last:.0f} s ago"
         return f"none, so that jobs wait; {ago}"
-    lost = [worker for worker in alive if worker.faults.keys() >= set(worker.devices)]
-    beside = [worker for worker in alive if context.settings.workers and worker.host == socket.gethostname()]
-    if beside and all(worker in lost for worker in beside):
+    lost = [worker for worker in alive if roster.is_lost(worker)]
+    beside = roster.here(alive) if context.settings.workers else []
+    if beside and all(map(roster.is_lost, beside)):
         devices = ", ".join(sorted({device for worker in beside for device in worker.faults}))
         log.error("no device computes: %s", "; ".join(str(worker.faults) for worker in beside))
         raise NotReady(f"no job can be trained: {devices} can't be used; the worker's log says why")

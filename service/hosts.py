@@ -10,7 +10,8 @@ from __future__ import annotations
 from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.problems import Problem, echo, respond
+from service.problem_answers import respond
+from service.problems import Problem, echo
 from service.settings import is_loopback
 
 ANY = "*"

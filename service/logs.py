@@ -6,6 +6,7 @@ No line holds what a user sent: neither headers nor bodies, nor names, nor paths
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ def configure(format: Format, level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Json(JSON, rename_fields=_NAMES, timestamp="time") if as_json else _Text(TEXT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # so that a library's warning is a line like every other, and about the same
 
 
 @contextmanager
@@ -61,5 +63,9 @@ _NAMES = {"levelname": "level", "name": "logger"}
 class _Text(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name of logging's own method
         line = super().formatMessage(record)
-        told = [f"{name}={value}" for name, value in _about.get().items() if str(value) not in record.message]
+        told = [
+            f"{name}={value}"
+            for name, value in _about.get().items()
+            if not re.search(rf"\b{re.escape(str(value))}\b", record.message)
+        ]
         return f"{line} [{' '.join(told)}]" if told else line

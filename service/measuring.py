@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.threads import environment
+from service.doctor import Finding, tell
 
 IDLE_SECONDS = 2.0
 """How long a worker has had no job before it measures: those that come at its start are more urgent."""
@@ -40,7 +41,9 @@ class Measuring:
             process, self._process, self._over = self._process, None, True
             said, _ = process.communicate()
             if process.returncode == 0:
-                self._store(json.loads(said))
+                found = json.loads(said)
+                self._store(found["calibration"])
+                tell(Finding(**each) for each in found["findings"])
                 log.info("this machine is measured; jobs are told how long they will take")
             else:
                 log.warning("the machine could not be measured; jobs are estimated without seconds")

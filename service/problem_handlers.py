@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from service.db import DatabaseTrouble
-from service.problems import MEDIA_TYPE, Problem, field_errors, invalid, respond
+from service.problem_answers import respond
+from service.problems import MEDIA_TYPE, Problem, field_errors, invalid
 from service.schemas import FieldError
 
 RETRY_SECONDS = 2

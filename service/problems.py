@@ -1,4 +1,7 @@
-"""Errors as RFC 9457 problem documents: every message at once, each with the field, the value and what is allowed."""
+"""Errors as RFC 9457 problem documents: every message at once, each with the field, the value and what is allowed.
+
+Nothing here imports FastAPI, which children that train would wait for; those who answer take `problem_answers`.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, get_args
 
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
 
 from service import logs
 from service.schemas import FieldError, ProblemDocument
@@ -157,38 +158,6 @@ def _names_at(annotation: Any, loc: tuple[int | str, ...]) -> list[str]:
     # An index of a list takes one element of `loc` and leaves the type behind it.
     inner = [names for part in get_args(annotation) if loc and (names := _names_at(part, loc[1:]))]
     return inner[0] if inner else []
-
-
-INFERENCE = "/v2"
-"""Below it stands the Open Inference Protocol, which has an error be `{"error": "a sentence"}`."""
-
-
-class _Answer(JSONResponse):
-    """A problem on its way out: a problem document, or where the request was for the inference protocol, its form."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.document(), problem.status, problem.headers, MEDIA_TYPE)
-        self._problem = problem
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = super().__call__
-        if scope["path"] == INFERENCE or scope["path"].startswith(f"{INFERENCE}/"):
-            answer = JSONResponse({"error": _sentence(self._problem)}, self._problem.status, self._problem.headers)
-        await answer(scope, receive, send)
-
-
-def _sentence(problem: Problem) -> str:
-    said = [
-        f"{error.field}: {error.message}" + (f"; expected {error.allowed}" if error.allowed else "")
-        for error in problem.errors[:3]
-    ]
-    more = [f"and {len(problem.errors) - 3} more"] if len(problem.errors) > 3 else []
-    return ". ".join(said + more) or problem.detail
-
-
-def respond(problem: Problem) -> JSONResponse:
-    """Return `problem` as an HTTP response."""
-    return _Answer(problem)
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {

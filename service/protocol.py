@@ -4,12 +4,13 @@ The worker says `["begin", assignment]`, and `["stop", {"keep"}]` to end it: wit
 written first; a prediction has none to keep. The child says any number of
 
 - `["log", {"message"}]`, `["metrics", {…}]` at the end of an epoch,
+- `["rows", {"rows_done", "rows", "seconds"}]` of a prediction, after each batch,
 - `["progress", {"epoch", "step", "steps", "seconds"}]`, at least every half a second between steps: it lives,
 - `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,
 - `["saving", {}]`: it has heard that it is to stop, and writes a checkpoint,
 
 - `["device", {"fault"}]`: it has tried its own device, which doesn't compute, or does where `fault` is null. It says so
-  when it is warm, and in a job or between two when that changes,
+  when it is warm, of a GPU with the doctor's `"finding"`, and in a job or between two when that changes,
 
 and at last one of `["done", {"result"}]`, of a training with its `"card"`, `["failed", {"code", "message"}]` and
 `["stopped", {}]`, after which it waits for the next assignment.

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import logs
 from service.ids import new_id
-from service.problems import Problem, respond
+from service.problem_answers import respond
+from service.problems import Problem
 from service.telemetry import Telemetry
 
 HEADER = "X-Request-ID"

@@ -1,4 +1,4 @@
-"""The table of workers: each has a row for as long as it shows signs of life."""
+"""The table of workers: each has a row for as long as it shows signs of life, and others tell by it how it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from service.db import Database
 from service.ids import new_id
@@ -21,17 +22,34 @@ LOST_SECONDS = 6 * SIGN_SECONDS
 log = logging.getLogger(__name__)
 
 
+def alive(session: Session, lease_seconds: float) -> Sequence[Worker]:
+    """Return the workers that have shown signs of life within a lease."""
+    return session.scalars(select(Worker).where(Worker.seen_at > time.time() - lease_seconds)).all()
+
+
+def is_lost(worker: Worker) -> bool:
+    """Return whether no device of this worker computes, so that it takes no job."""
+    return worker.faults.keys() >= set(worker.devices)
+
+
+def here(workers: Sequence[Worker]) -> list[Worker]:
+    """Return those of `workers` that run on this machine, or in this container."""
+    return [worker for worker in workers if worker.host == socket.gethostname()]
+
+
 class Entry:
     """The row of this worker.
 
     Args:
         database: the tables.
         devices: of each of its slots.
+        lease_seconds: the silence after which others take it for dead.
     """
 
-    def __init__(self, database: Database, devices: Sequence[str]) -> None:
+    def __init__(self, database: Database, devices: Sequence[str], lease_seconds: float) -> None:
         self.id = new_id("worker")
         self._database, self._devices = database, list(devices)
+        self._pause = min(SIGN_SECONDS, lease_seconds / 3)
         self._started = self._signed = time.time()
         self._calibration: dict[str, Any] | None = None
         self._faults: dict[str, str] = {}
@@ -39,13 +57,13 @@ class Entry:
             session.add(self._row())
 
     def sign(self, faults: Mapping[str, str]) -> None:
-        """Say that the worker lives, every ten seconds at most, and remove the rows of those that no longer do.
+        """Say that the worker lives, every ten seconds, or thrice a lease; remove the rows of those that no longer do.
 
         Args:
             faults: of its devices that don't compute, and why, which is said at once where it has changed.
         """
         now = time.time()
-        if now - self._signed < SIGN_SECONDS and faults == self._faults:
+        if now - self._signed < self._pause and faults == self._faults:
             return
         self._tell(faults)
         self._signed, self._faults = now, dict(faults)

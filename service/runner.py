@@ -10,24 +10,28 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import core
 from service import logs
+from service.doctor import product_on
 from service.predictions.batches import predict
 from service.protocol import ASSIGNMENT, FINAL, Assignment, Message, PredictionAssignment, receive, send
 from service.training.cannot_train import CannotTrain
 from service.training.course import Wish, train
-from service.training.device import DeviceFailed, fault_of, warm_up, watched
+from service.training.device import DeviceFailed, backend_name, fault_of, warm_up, watched
 from service.training.memory_limit import limited
 from service.training.samples import Tables
 
 GATHER_SECONDS = 0.05
 LOOK_SECONDS = 10.0
 """How often a child that waits for a job looks whether its GPU still computes."""
-log = logging.getLogger(__name__)
+TRY_SECONDS = 0.02
+"""How long a child that becomes warm multiplies matrices on its GPU."""
+log = logging.getLogger("service.runner")  # as a program, this module is called "__main__"
 
 
 def main() -> None:
@@ -45,11 +49,19 @@ def main() -> None:
     # Where the pipe is broken, the worker is gone, and nobody is left to train for.
     with core.threads(int(threads)), contextlib.suppress(BrokenPipeError):
         warm_up(device)
-        outbox.put(("device", {"fault": fault_of(device)}))
+        outbox.put(("device", _tried(device)))
         while True:
             for message in messages_of(_next(assignments, device, outbox), wish, tables):
                 outbox.put(message)
             _free_device_memory()
+
+
+def _tried(device: str) -> dict[str, Any]:
+    """Return why `device` doesn't compute, if that is so, and of a GPU what there is to say of it."""
+    if device == "cpu":
+        return {"fault": fault_of(device)}
+    found = product_on(backend_name(device), TRY_SECONDS)
+    return {"fault": found.says if found.state == "bad" else None, "finding": asdict(found)}
 
 
 def _next(assignments: SimpleQueue[dict[str, Any]], device: str, outbox: Outbox) -> dict[str, Any]:
@@ -93,7 +105,7 @@ class Outbox:
         """Send `message` at once if others shall act on it, and within 0.05 s of training otherwise."""
         self._gathered.append(message)
         now = time.monotonic()
-        if message[0] not in ("metrics", "progress", "log") or now - self._sent >= GATHER_SECONDS:
+        if message[0] not in ("metrics", "rows", "progress", "log") or now - self._sent >= GATHER_SECONDS:
             send(self._pipe, self._gathered)
             self._gathered, self._sent = [], now
 

@@ -79,7 +79,14 @@ def serve(
         CannotStart: when the application fails to start.
     """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUEST_PATIENCE, lifespan="on"
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=REQUEST_PATIENCE,
+        lifespan="on",
+        # To a container a proxy comes from any address. All that rests on what it says is whether the browser sends the
+        # cookie with the key over TLS alone; nothing rests on where a request comes from.
+        forwarded_allow_ips="*",
     )
     server = _Server(config, app, announce)
     workers = Workers(settings)

@@ -22,10 +22,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service import tallies
+from service import roster, tallies
 from service.db import Database, DatabaseTrouble
 from service.jobs.states import STATES
-from service.tables import Job, Worker
+from service.tables import Job
 
 ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 log = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ def _of_jobs(session: Session) -> Iterator[Metric]:
 
 
 def _of_workers(session: Session, lease_seconds: float) -> Iterator[Metric]:
-    alive = session.scalars(select(Worker.faults).where(Worker.seen_at > time.time() - lease_seconds)).all()
+    alive = roster.alive(session, lease_seconds)
     yield GaugeMetricFamily("deltabar_workers", "Workers that have shown signs of life within a lease.", len(alive))
-    lost = sum(map(len, alive))
+    lost = sum(len(worker.faults) for worker in alive)
     yield GaugeMetricFamily("deltabar_lost_devices", "Devices of these workers that don't compute any more.", lost)
 
 

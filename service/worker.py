@@ -23,8 +23,9 @@ from service.children import Children
 from service.data_dir import CannotStart, prepare
 from service.db import Database, Watch
 from service.devices import slots_of
-from service.doctor import tell
+from service.doctor import cheap, tell
 from service.jobs import files, held, queue
+from service.jobs.queue import Lease
 from service.measuring import Measuring
 from service.roster import Entry
 from service.settings import Settings
@@ -36,7 +37,7 @@ EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
 BESIDES_SECONDS = 0.1
 """How often a worker sees to what it does beside jobs."""
-log = logging.getLogger(__name__)
+log = logging.getLogger("service.worker")  # as a program, this module is called "__main__"
 
 
 class Worker:
@@ -53,7 +54,7 @@ class Worker:
         threads = max(1, (settings.threads or cores()) // len(self._devices))
         try:
             files.sweep(database, self._workplace.storage)
-            entry = Entry(database, self._devices)
+            entry = Entry(database, self._devices, settings.lease_seconds)
             with (
                 Children(self._devices, threads) as children,
                 closing(Measuring(threads, entry.calibrate)) as measuring,
@@ -124,22 +125,28 @@ class _Slot(threading.Thread):
         if lease is None:
             return False
         self._claimed = self._busy = True
-        with logs.about(job_id=lease.job_id, attempt=lease.attempt):
-            if lease.attempt > 1:
-                files.sweep(database, self._workplace.storage)
-            try:
-                child = self._children.take(self._device)
-            except OSError as error:  # else the job would wait until its lease has run out
-                self._busy = False
-                held.hand_back(database, lease, f"its worker could not begin: {error}")
-                raise
-            log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
-            try:
-                Attempt(self._workplace, lease, child, watch, self._stop_event).run()
-            finally:
-                self._busy = False
-                self._children.give_back(child)
+        try:
+            with logs.about(job_id=lease.job_id, attempt=lease.attempt):
+                _tolerated(lambda: self._attempt(lease, watch), self._stop_event)
+        finally:
+            self._busy = False
         return True
+
+    def _attempt(self, lease: Lease, watch: Watch) -> None:
+        """Let a child make the attempt."""
+        database, storage = self._workplace.database, self._workplace.storage
+        if lease.attempt > 1:
+            files.sweep(database, storage)
+        try:
+            child = self._children.take(self._device)
+        except OSError as error:  # else the job would wait until its lease has run out
+            held.hand_back(database, lease, f"its worker could not begin: {error}")
+            raise
+        log.info("%s: attempt %d, in process %d", lease.job_id, lease.attempt, child.pid)
+        try:
+            Attempt(self._workplace, lease, child, watch, self._stop_event).run()
+        finally:
+            self._children.give_back(child)
 
 
 def _tolerated(work: Callable[[], object], stop: threading.Event) -> bool:
@@ -158,7 +165,7 @@ def work(settings: Settings, *, watch_stdin: bool = False) -> None:
     if settings.job_memory_bytes and not memory_limit.LINUX:
         raise CannotStart("DELTABAR_JOB_MEMORY_BYTES needs Linux, whose limits of a process it uses; set it to 0.")
     prepare(settings)
-    tell(settings)
+    tell(cheap(settings))
     stop = threading.Event()
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:

@@ -24,11 +24,11 @@ PATIENCE = 60.0
 
 
 @contextmanager
-def service(workers: int) -> Iterator[str]:
-    """Run a service with so many workers, which share the cores, and yield its address."""
+def service(workers: int, **settings: str) -> Iterator[str]:
+    """Run a service with so many workers, which share the cores, and these settings; yield its address."""
     with tempfile.TemporaryDirectory(prefix="deltabar-bench-") as folder, ExitStack() as stack:
-        settings = {"DELTABAR_DATA_DIR": folder, "DELTABAR_THREADS": str(max(1, cores() // workers))}
-        environment = os.environ | settings
+        own = {"DELTABAR_DATA_DIR": folder, "DELTABAR_THREADS": str(max(1, cores() // workers))}
+        environment = os.environ | own | settings
         log = stack.enter_context(Path(folder, "log").open("w", encoding="utf-8"))
         serve = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--watch-stdin"]
         process = stack.enter_context(_running(serve, environment, log))

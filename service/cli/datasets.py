@@ -110,6 +110,16 @@ def delete(ids: Ids, url: Url = None, key_file: KeyFile = None, as_json: AsJson 
     delete_each(ids, url, key_file, lambda client, dataset_id: client.datasets.delete(dataset_id), as_json=as_json)
 
 
+def dataset_of(client: Client, data: str, kinds: list[str] | None, read: list[str] | None) -> str:
+    """Return the id of a data set that is there, or of the file `data`, once that is uploaded."""
+    if data.startswith("ds_") and not Path(data).exists():
+        if kinds or read:
+            option = "--kind" if kinds else "--read"
+            fail(f"{option} is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
+        return data
+    return send(client, Path(data), None, kinds, read).id
+
+
 def send(client: Client, file: Path, name: str | None, kinds: list[str] | None, read: list[str] | None) -> Dataset:
     """Upload the file, with a bar on a terminal where it is large; ends the program where there is no such file."""
     from rich.console import Console

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,12 @@ from service.cli.models import measures
 from service.cli.options import INTERRUPTED, NOT_TRAINED, connected, fail
 
 if TYPE_CHECKING:
-    from service.client import Client
-    from service.jobs.schemas import Event
+    from rich.console import Console
+
+    from service.client import Client, LivePrediction
+    from service.client import Event as LiveEvent
+    from service.jobs.schemas import Event, Job
+    from service.predictions.schemas import Prediction
 
 
 def interruptible(run: Callable[[], None]) -> None:
@@ -38,31 +42,53 @@ def _on_a_terminal() -> bool:
 def to_its_end(job_id: str, url: str | None, key_file: Path | None, *, as_json: bool) -> None:
     """Follow the job, and end the program with the reason where it hasn't succeeded."""
     with connected(url, key_file) as client:
-        interruptible(lambda: _print_events(client, job_id) if as_json else _follow(client, job_id))
-        job = client.jobs.get(job_id)
+        interruptible(lambda: print_events(client.jobs.events(job_id)) if as_json else _follow(client, job_id))
+        check_success(client.jobs.get(job_id))
+
+
+def check_success(job: Job | Prediction) -> None:
+    """End the program with the reason where the job hasn't succeeded."""
     if job.state != "succeeded":
         why = f": {job.error.message}" if job.error else ""
-        fail(f"{job_id} {_ENDS.get(job.state, f'is {job.state}')}{why}", NOT_TRAINED)
+        fail(f"{job.id} {_ENDS.get(job.state, f'is {job.state}')}{why}", NOT_TRAINED)
 
 
 _ENDS = {"failed": "has failed", "cancelled": "was cancelled"}
 
 
-def _print_events(client: Client, job_id: str) -> None:
+def print_events(events: Iterable[LiveEvent]) -> None:
+    """Print events as JSON, one a line."""
     import json
     from dataclasses import asdict
 
-    for event in client.jobs.events(job_id):
+    for event in events:
         typer.echo(json.dumps(asdict(event), ensure_ascii=False))
 
 
-def _follow(client: Client, job_id: str) -> None:
+def follow_rows(prediction: LivePrediction[Any], console: Console) -> None:
+    """Show how many rows of a prediction are done, until it ends."""
+    from service.terminal.progress import Progressing
+
+    with Progressing(console, prediction.rows, prediction.state) as progress:
+        for event in prediction.events():
+            if event.kind == "rows":
+                progress.rows(event.data)
+            elif event.kind == "state":
+                progress.say(" ".join([event.data["state"], *_reasons(event.data)]))
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """Return where progress is shown, in words as they are."""
     from rich.console import Console
 
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+
+
+def _follow(client: Client, job_id: str) -> None:
     from service.terminal.curve import draw
     from service.terminal.progress import Progressing
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = plain_console()
     job = client.jobs.get(job_id)
     console.print(f"{job.id}: {job.spec.task} of {job.spec.target}, {job.spec.epochs} epochs")
     with Progressing(console, job.spec.epochs, job.state) as progress:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from service.cli.datasets import send
+from service.cli.datasets import dataset_of
 from service.cli.document import document
 from service.cli.following import interruptible, line_of, to_its_end
 from service.cli.models import measures
 from service.cli.options import (
-    WRONG_ARGUMENTS,
     After,
     AsJson,
+    Force,
     KeyFile,
     Kinds,
     Limit,
@@ -23,10 +23,11 @@ from service.cli.options import (
     Set,
     Spec,
     Url,
+    check_free,
     connected,
     delete_each,
-    fail,
     print_json,
+    tell_file,
 )
 from service.cli.panels import CLIENT
 
@@ -61,13 +62,8 @@ def submit(
     Example: `deltabar jobs submit data.csv --target y --set epochs=50 --watch`
     """
     body = document(target, spec, sets)
-    is_id = data.startswith("ds_") and not Path(data).exists()
-    if is_id and (kinds or read):
-        option = "--kind" if kinds else "--read"
-        fail(f"{option} is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
     with connected(url, key_file) as client:
-        dataset_id = data if is_id else send(client, Path(data), None, kinds, read).id
-        job = client.jobs.create(**body | {"dataset_id": dataset_id})
+        job = client.jobs.create(**body | {"dataset_id": dataset_of(client, data, kinds, read)})
     if watch:
         to_its_end(job.id, url, key_file, as_json=as_json)
     elif as_json:
@@ -168,6 +164,29 @@ def logs(
                     return
 
         interruptible(run)
+
+
+@app.command()
+def curve(
+    job_id: Id,
+    format: Annotated[Literal["png", "svg", "csv"], typer.Option(help="A picture, or the numbers.")] = "png",
+    output: Annotated[
+        Path | None, typer.Option(help="The file. [default: the job's id, with the format]", metavar="FILE")
+    ] = None,
+    force: Force = False,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a job's loss curve to a file, also while it trains.
+
+    Example: `deltabar jobs curve job_0193… --format svg`
+    """
+    path = output or Path(f"{job_id}.{format}")
+    check_free(path, force)
+    with connected(url, key_file) as client:
+        path.write_bytes(client.jobs.loss_curve(job_id, format))
+    tell_file(path, as_json=as_json)
 
 
 def _action(name: str, does: str) -> None:

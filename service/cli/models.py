@@ -7,23 +7,28 @@ from typing import Annotated, Literal
 
 import typer
 
+from service.cli.datasets import dataset_of
 from service.cli.options import (
-    WRONG_ARGUMENTS,
     After,
     AsJson,
     Force,
     KeyFile,
     Limit,
+    Read,
     Url,
+    check_free,
     connected,
     delete_each,
-    fail,
     print_json,
+    tell_file,
 )
 from service.cli.panels import CLIENT
 
 app = typer.Typer(
-    name="models", help="List, show, download and delete models.", no_args_is_help=True, rich_help_panel=CLIENT
+    name="models",
+    help="List, show, evaluate, download and delete models.",
+    no_args_is_help=True,
+    rich_help_panel=CLIENT,
 )
 Id = Annotated[str, typer.Argument(help="The model's id.", metavar="ID")]
 
@@ -78,6 +83,38 @@ def show(model_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJso
 
 
 @app.command()
+def evaluate(
+    model_id: Id,
+    data: Annotated[str, typer.Argument(help="The id of a data set, or a file, which is uploaded.", metavar="DATA")],
+    read: Read = None,
+    url: Url = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what a model predicts with the targets of another data set.
+
+    Example: `deltabar models evaluate model_0193… others.csv`
+    """
+    from service.terminal.listing import columns, pairs
+    from service.terminal.progress import number
+
+    with connected(url, key_file) as client:
+        found = client.models.evaluate(model_id, dataset_of(client, data, None, read))
+    if as_json:
+        print_json(found)
+        return
+    told = {"data set": found.dataset_id, "rows": found.rows}
+    typer.echo(pairs(told | {name: number(value) for name, value in found.metrics.items()}))
+    if found.confusion:
+        typer.echo()
+        counts = zip(found.confusion.classes, found.confusion.counts, strict=True)
+        typer.echo(columns(("IS ↓ PREDICTED →", *found.confusion.classes), [(name, *row) for name, row in counts]))
+    if found.residuals:
+        quantiles = ", ".join(f"{share} {number(value)}" for share, value in found.residuals.quantiles.items())
+        typer.echo(f"residuals, prediction − target: mean {number(found.residuals.mean)}; quantiles {quantiles}")
+
+
+@app.command()
 def download(
     model_id: Id,
     format: Annotated[
@@ -97,14 +134,10 @@ def download(
     Example: `deltabar models download model_0193… --format onnx`
     """
     path = output or Path(f"{model_id}.{format}")
-    if path.exists() and not force:
-        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
+    check_free(path, force)
     with connected(url, key_file) as client:
         client.models.download_weights(model_id, path, format)
-    if as_json:
-        print_json({"path": str(path), "format": format, "bytes": path.stat().st_size})
-    else:
-        typer.echo(f"{path}: {path.stat().st_size} bytes")
+    tell_file(path, as_json=as_json, format=format)
 
 
 @app.command()

@@ -124,6 +124,8 @@ def connected(url: str | None, key_file: Path | None) -> Iterator[Client]:
             yield client
     except InvalidURL as error:
         fail(f"--url = {url!r}: {error}; allowed: such as http://127.0.0.1:8000", WRONG_ARGUMENTS)
+    except BrokenPipeError:
+        raise  # whoever reads what is printed has had enough, as `head` has: Typer ends the program without a word
     except DeltabarError as error:
         fail(said(error.detail, error.errors), WRONG_ARGUMENTS if error.status in REFUSED else FAILED)
     except ConnectionError as error:
@@ -150,6 +152,8 @@ def local() -> Iterator[None]:
         fail(str(error), NOT_TRAINED)
     except MemoryError as error:
         fail(f"this needs more memory than there is ({error})")
+    except BrokenPipeError:
+        raise  # as above
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         fail(_reason(error), WRONG_ARGUMENTS)
     except OSError as error:
@@ -167,6 +171,21 @@ def delete_each(
                 typer.echo(f"{each} is deleted")
     if as_json:
         print_json({"deleted": ids})
+
+
+def check_free(path: Path, force: bool) -> None:
+    """End the program where the file that is to be written is there already, unless it is to be overwritten."""
+    if path.exists() and not force:
+        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
+
+
+def tell_file(path: Path, *, as_json: bool, **told: object) -> None:
+    """Print which file was written, and how large it is."""
+    size = path.stat().st_size
+    if as_json:
+        print_json({"path": str(path), **told, "bytes": size})
+    else:
+        typer.echo(f"{path}: {size} bytes")
 
 
 def said(detail: str, errors: Sequence[FieldError]) -> str:

@@ -61,12 +61,12 @@ def _predict(
     _tell(rows)
     starts = range(0, rows.table.height, BATCH)
     predictions = (each for start in starts for each in model.predictor.predict(rows.table[start : start + BATCH]))
-    target = model.predictor.encoding.target.name
+    head = model.predictor.encoding.target.columns
     if output is None:
-        _write(predictions, target, sys.stdout, as_json=as_json)
+        _write(predictions, head, sys.stdout, as_json=as_json)
         return
     with new(output, force) as draft, draft.open("w", encoding="utf-8", newline="") as out:
-        _write(predictions, target, out, as_json=as_json)
+        _write(predictions, head, out, as_json=as_json)
 
 
 @contextmanager
@@ -92,8 +92,8 @@ def _tell(rows: Rows) -> None:
         typer.echo(f"deltabar: left out, as the model doesn't read them: {', '.join(rows.unused)}", err=True)
 
 
-def _write(predictions: Iterable[dict[str, Any]], target: str, out: TextIO, *, as_json: bool) -> None:
-    """Write predictions: as a list of objects as the API has them, or a line each under the target's name."""
+def _write(predictions: Iterable[dict[str, Any]], head: list[str], out: TextIO, *, as_json: bool) -> None:
+    """Write predictions: as a list of objects as the API has them, or a line each under the names of its columns."""
     import csv
 
     from service.problems import dump
@@ -106,8 +106,7 @@ def _write(predictions: Iterable[dict[str, Any]], target: str, out: TextIO, *, a
         out.write("[]\n" if before == "[" else "]\n")
         return
     writer = csv.writer(out, lineterminator="\n")
-    for number, prediction in enumerate(predictions):
+    writer.writerow(head)
+    for prediction in predictions:
         shares: dict[str, Any] = prediction.get("probabilities", {})
-        if number == 0:
-            writer.writerow([target, *(f"probability_{label}" for label in shares)])
         writer.writerow([prediction.get("label", prediction.get("value")), *shares.values()])

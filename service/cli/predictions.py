@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from service.cli.datasets import send
-from service.cli.following import interruptible
+from service.cli.datasets import dataset_of
+from service.cli.following import check_success, follow_rows, interruptible, plain_console, print_events
 from service.cli.options import (
-    NOT_TRAINED,
-    WRONG_ARGUMENTS,
     After,
     AsJson,
     Force,
@@ -19,20 +17,21 @@ from service.cli.options import (
     Limit,
     Read,
     Url,
+    check_free,
     connected,
     delete_each,
-    fail,
     print_json,
+    tell_file,
 )
 from service.cli.panels import CLIENT
 
 if TYPE_CHECKING:
-    from service.client import Client
+    from service.client import Client, LivePrediction
     from service.predictions.schemas import Prediction
 
 app = typer.Typer(
     name="predictions",
-    help="Predict whole data sets: submit, list, show, cancel, retry, download and delete.",
+    help="Predict whole data sets: submit, list, show, watch, cancel, retry, download and delete.",
     no_args_is_help=True,
     rich_help_panel=CLIENT,
 )
@@ -51,26 +50,29 @@ def submit(
     ] = None,
     read: Read = None,
     force: Force = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end, as `predictions watch` does.")] = False,
     url: Url = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Queue the prediction of a data set's rows, and print its id.
+    """Queue the prediction of a data set's rows, and print its id; or wait for the file.
 
     Example: `deltabar predictions submit model_0193… rows.csv --output predictions.csv`
     """
     if output:
-        _check_free(output, force)
-    is_id = data.startswith("ds_") and not Path(data).exists()
-    if is_id and read:
-        fail(f"--read is for a file that is uploaded, and {data} is there already", WRONG_ARGUMENTS)
+        check_free(output, force)
     with connected(url, key_file) as client:
-        dataset_id = data if is_id else send(client, Path(data), None, None, read).id
+        dataset_id = dataset_of(client, data, None, read)
         made = client.predictions.create(model_id=model_id, dataset_id=dataset_id, format=format)
         if output:
             made = _saved(client, made.id, output)
+        elif watch:
+            _watch(client, made, as_json=as_json)
+            return
     if as_json:
         print_json(made)
+    elif output:
+        tell_file(output, as_json=False)
     else:
         typer.echo(made.id)
 
@@ -117,7 +119,7 @@ def show(prediction_id: Id, url: Url = None, key_file: KeyFile = None, as_json: 
     if as_json:
         print_json(found)
         return
-    told = {
+    told: dict[str, Any] = {
         "id": found.id,
         "state": found.state + (f", asked to {found.requested}" if found.requested else ""),
         "model": found.model_id,
@@ -130,8 +132,36 @@ def show(prediction_id: Id, url: Url = None, key_file: KeyFile = None, as_json: 
     if found.error:
         told["error"] = f"{found.error.code}: {found.error.message}"
     if found.result:
-        told["file"] = f"{found.result.bytes} bytes, {found.format}, in {found.result.seconds:.2f} s"
+        told["file"] = _file(found)
     typer.echo(pairs(told))
+
+
+@app.command()
+def watch(prediction_id: Id, url: Url = None, key_file: KeyFile = None, as_json: AsJson = False) -> None:
+    """Follow a prediction to its end: how many rows are done; with --json, one event a line.
+
+    A connection that breaks is taken up again. Ctrl-C ends the watching, and not the prediction.
+
+    Example: `deltabar predictions watch job_0193…`
+    """
+    with connected(url, key_file) as client:
+        _watch(client, client.predictions.get(prediction_id), as_json=as_json)
+
+
+def _watch(client: Client, prediction: LivePrediction[Any], *, as_json: bool) -> None:
+    console = plain_console()
+    if not as_json:
+        console.print(f"{prediction.id}: {prediction.rows} rows of {prediction.dataset_id}, by {prediction.model_id}")
+    interruptible(lambda: print_events(prediction.events()) if as_json else follow_rows(prediction, console))
+    ended = client.predictions.get(prediction.id)
+    check_success(ended)
+    if not as_json:
+        console.print(f"{_file(ended)}; deltabar predictions download {ended.id} fetches it.")
+
+
+def _file(prediction: Prediction) -> str | None:
+    result = prediction.result
+    return result and f"{result.bytes} bytes of {prediction.format}, in {result.seconds:.2f} s"
 
 
 @app.command()
@@ -151,12 +181,9 @@ def download(
     """
     with connected(url, key_file) as client:
         path = output or Path(f"{prediction_id}.{client.predictions.get(prediction_id).format}")
-        _check_free(path, force)
+        check_free(path, force)
         _saved(client, prediction_id, path)
-    if as_json:
-        print_json({"path": str(path), "bytes": path.stat().st_size})
-    else:
-        typer.echo(f"{path}: {path.stat().st_size} bytes")
+    tell_file(path, as_json=as_json)
 
 
 @app.command()
@@ -198,19 +225,11 @@ def _act(ids: list[str], url: str | None, key_file: Path | None, name: str, *, a
         print_json({"object": "list", "data": [each.model_dump(mode="json") for each in found]})
 
 
-def _saved(client: Client, prediction_id: str, path: Path) -> Prediction:
-    def wait() -> None:
-        client.predictions.wait(prediction_id)
-
-    interruptible(wait)
-    found = client.predictions.get(prediction_id)
-    if found.state != "succeeded":
-        why = f": {found.error.message}" if found.error else ""
-        fail(f"{prediction_id} is {found.state}{why}", NOT_TRAINED)
-    client.predictions.download(prediction_id, path)
-    return found
-
-
-def _check_free(path: Path, force: bool) -> None:
-    if path.exists() and not force:
-        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
+def _saved(client: Client, prediction_id: str, path: Path) -> LivePrediction[Any]:
+    going = client.predictions.get(prediction_id)
+    if going.finished_at is None:
+        interruptible(lambda: follow_rows(going, plain_console(stderr=True)))
+    ended = client.predictions.get(prediction_id)
+    check_success(ended)
+    ended.download(path)
+    return ended

@@ -44,7 +44,7 @@ def serve(
     settings = read_settings(host=host, port=port, workers=workers, data_dir=data_dir)
     from service import logs, serving
     from service.data_dir import CannotStart, demand_keys, prepare
-    from service.doctor import tell
+    from service.doctor import cheap, tell
 
     logs.configure(settings.log_format)
     try:
@@ -52,7 +52,7 @@ def serve(
             prepare(settings)
             demand_keys(settings)
             if not settings.workers:  # else they tell, who have most to do with it
-                tell(settings)
+                tell(cheap(settings))
             from service.app import create_app  # by far the slowest import, of no use when the above has failed
 
             url = serving.url_of(bound)

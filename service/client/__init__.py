@@ -8,6 +8,8 @@ from __future__ import annotations
 from service.client.clients import AsyncClient, Client
 from service.client.datasets import Reading
 from service.client.errors import DeltabarError
-from service.client.jobs import Event, LiveJob
+from service.client.jobs import LiveJob
+from service.client.predictions import LivePrediction
+from service.client.queued import Event
 
-__all__ = ["AsyncClient", "Client", "DeltabarError", "Event", "LiveJob", "Reading"]
+__all__ = ["AsyncClient", "Client", "DeltabarError", "Event", "LiveJob", "LivePrediction", "Reading"]

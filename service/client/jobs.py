@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, cast
 
-from pydantic import ConfigDict, PrivateAttr
-
-from service.client.errors import DeltabarError
 from service.client.methods import Resource, T, method, stream
-from service.client.steps import Ask, Open, Pause, Read, Steps, Tell, Telling
-from service.event_stream import Messages
+from service.client.queued import Event, Live, followed, posted, waited
+from service.client.steps import Ask, Steps, Telling
 from service.jobs.schemas import Checkpoint, Job, Metrics, ValidationReport
 from service.jobs.schemas import Event as PastEvent
 from service.schemas import Page
 
-LONGEST_WAIT = 30.0
-STREAM_TIMEOUT = 45.0  # the server says something every 15 s
-RETRIES = 6
-CREATE_PAUSES = (0.1, 0.4, 1.6)
-IN_FLIGHT = "idempotency_key_in_flight"
-NOTHING_FOLLOWS = 204
-ENDED = ("succeeded", "failed", "cancelled")
 
-
-@dataclass(frozen=True)
-class Event:
-    """One entry of a job's history, as it is streamed; what `data` holds follows from `kind`, as the API describes."""
-
-    sequence: int
-    kind: str
-    data: dict[str, Any]
-
-
-class LiveJob(Job, Generic[T]):
+class LiveJob(Live[T], Job, Generic[T]):
     """A job as it stood when it was asked for, and what is done with it most: `client.jobs.create(…).wait()`."""
-
-    model_config = ConfigDict(ignored_types=(method, stream))
-
-    _transport: Any = PrivateAttr()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Take over the transport of the client that asked."""
-        self._transport = context["transport"]
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether the other one is the same job, as it stood at the same time."""
-        return isinstance(other, Job) and self.model_dump() == other.model_dump()
-
-    __hash__ = None
-
-    @property
-    def transport(self) -> T:
-        """What its methods speak over."""
-        return self._transport
 
     @method
     def wait(self, timeout: float | None = None) -> Steps[LiveJob[T]]:
@@ -92,18 +49,8 @@ class Jobs(Resource[T]):
                 answer is lost.
             spec: what `POST /v1/jobs` takes besides, such as `epochs=50` or `priority=10`.
         """
-        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         body = {"dataset_id": dataset_id, "target": target, **spec}
-        for pause in (*CREATE_PAUSES, None):
-            try:
-                answer = yield Ask("POST", "/v1/jobs", json=body, headers=headers)
-                return _live(self, answer)
-            except (ConnectionError, DeltabarError) as error:
-                passes = not isinstance(error, DeltabarError) or error.code == IN_FLIGHT or error.status == 503
-                if pause is None or not passes:
-                    raise
-            yield Pause(pause)
-        raise AssertionError("the last round returns or raises")
+        return _live(self, (yield from posted("/v1/jobs", body, idempotency_key)))
 
     @method
     def validate(self, **body: Any) -> Steps[ValidationReport]:
@@ -128,23 +75,11 @@ class Jobs(Resource[T]):
         A paused job is waited for too, until somebody resumes or cancels it. Where the service doesn't answer, it is
         asked again, six times in a row at most.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        failures = 0
-        while True:
-            left = LONGEST_WAIT if deadline is None else max(0.0, deadline - time.monotonic())
-            try:
-                job = yield from Jobs.get.steps(self, job_id, min(left, LONGEST_WAIT))
-                failures = 0
-            except ConnectionError:
-                failures += 1
-                if failures > RETRIES or left <= 0:
-                    raise
-                yield Pause(_pause(failures))
-                continue
-            if job.state in ENDED:
-                return job
-            if left <= 0:
-                raise TimeoutError(f"{job_id} is {job.state} after {timeout} s, in epoch {job.progress.epoch}")
+
+        def get(seconds: float) -> Steps[LiveJob[T]]:
+            return Jobs.get.steps(self, job_id, seconds)
+
+        return (yield from waited(get, timeout, lambda job: f"in epoch {job.progress.epoch}"))
 
     @method
     def pause(self, job_id: str) -> Steps[LiveJob[T]]:
@@ -189,25 +124,7 @@ class Jobs(Resource[T]):
 
         A stream that breaks is taken up where it broke; raises `ConnectionError` when that fails six times in a row.
         """
-        failures, ended = 0, False
-        path = f"/v1/jobs/{job_id}/events/stream"
-        while True:
-            try:
-                opened = yield Open("GET", path, headers={"Last-Event-ID": str(after)}, timeout=STREAM_TIMEOUT)
-                if opened.status_code == NOTHING_FOLLOWS:
-                    return
-                messages = Messages()
-                while piece := (yield Read()):
-                    for message in messages.feed(piece):
-                        event = Event(int(message.id), message.event, json.loads(message.data))
-                        after, failures, ended = event.sequence, 0, event.data.get("state") in ENDED
-                        yield Tell(event)
-            except ConnectionError:
-                failures += 1
-                if failures > RETRIES:
-                    raise
-            if failures or not ended:  # else it is asked at once whether the job is tried again
-                yield Pause(_pause(failures))
+        return followed(f"/v1/jobs/{job_id}", after)
 
     @method
     def metrics(self, job_id: str, max_points: int | None = None) -> Steps[Metrics]:
@@ -246,7 +163,3 @@ def _act(of: Any, job_id: str, action: str, **params: Any) -> Steps[Any]:
 
 def _live(of: Any, answer: Any) -> Any:
     return LiveJob.model_validate_json(answer.content, context={"transport": of.transport})
-
-
-def _pause(failures: int) -> float:
-    return min(0.1 * 2**failures, 5.0)

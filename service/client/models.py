@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from service.client.files import saved
 from service.client.methods import Resource, T, method
 from service.client.steps import Ask, Steps
+from service.client.tables import body_of
 from service.models.schemas import Evaluation, Model, ModelCard, Predictions, WeightsFormat
 from service.schemas import Page
 
 if TYPE_CHECKING:
     import core
+    from service.client.tables import Rows
 
 
 class Models(Resource[T]):
@@ -33,17 +34,15 @@ class Models(Resource[T]):
         return ModelCard.model_validate_json(answer.content)
 
     @method
-    def predict(
-        self, model_id: str, rows: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]
-    ) -> Steps[Predictions]:
+    def predict(self, model_id: str, rows: Rows) -> Steps[Predictions]:
         """Predict the target of raw rows; a cell that is None, or a column that is left out, is a missing value.
 
         Args:
             model_id: the model.
-            rows: one mapping a row, from columns to cells; or one from columns to all their cells.
+            rows: one mapping a row, from columns to cells; one from columns to all their cells; or a frame of pandas
+                (whose index is left out) or polars, with no other columns than the model's.
         """
-        body = {"columns": dict(rows)} if isinstance(rows, Mapping) else {"rows": [dict(row) for row in rows]}
-        answer = yield Ask("POST", f"/v1/models/{model_id}/predict", json=body)
+        answer = yield Ask("POST", f"/v1/models/{model_id}/predict", json=body_of(rows))
         return Predictions.model_validate_json(answer.content)
 
     @method

@@ -1,9 +1,9 @@
-"""From what a program has of a table to the bytes that are uploaded: a file, a frame, or arrays."""
+"""From what a program has of a table to what is sent: the bytes of a file, a frame or arrays; or rows as JSON."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Table: TypeAlias = str | Path | pl.DataFrame | pd.DataFrame | np.ndarray | tuple[np.ndarray, np.ndarray]
     """The path of a file in any format that the service reads; a frame; an array, or the arrays x and y."""
+    Rows: TypeAlias = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]] | pl.DataFrame | pd.DataFrame
+    """One mapping a row, from columns to cells; or one from columns to all their cells; or a frame."""
 
 PIECE = 2**20
 UNNAMED = "untitled"
@@ -59,6 +61,29 @@ def upload_of(table: Table) -> Iterator[Upload]:
         size = file.tell()
         file.seek(0)
         yield Upload(file, UNNAMED, size)
+
+
+def body_of(rows: Any) -> dict[str, Any]:
+    """Return rows as a predict call has them: dates in ISO 8601, and None for what is missing."""
+    match type(rows).__module__.partition(".")[0], rows:
+        case "polars", frame:
+            return {"columns": _cells(frame)}
+        case "pandas", frame:
+            return {"columns": _cells(_of_pandas(frame))}
+        case _, Mapping():
+            return {"columns": dict(rows)}
+        case _:
+            return {"rows": [dict(row) for row in rows]}
+
+
+def _cells(frame: Any) -> dict[str, list[Any]]:
+    import polars as pl
+    from polars import selectors
+
+    texts = frame.select(
+        selectors.temporal().dt.to_string("iso:strict"), (selectors.categorical() | selectors.enum()).cast(pl.String)
+    )
+    return frame.with_columns(texts).with_columns(selectors.float().fill_nan(None)).to_dict(as_series=False)
 
 
 def _write(table: Any, file: IO[bytes]) -> None:

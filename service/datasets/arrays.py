@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+FEW = 64
+"""Values that are looked up one by one: polars' own ways hand over to its threads, which a busy machine lets wait."""
+
 
 def floats(column: pl.Series) -> np.ndarray:
     """Return the numbers of a column, (n_samples,) float64; NaN where they are missing."""
@@ -28,8 +31,10 @@ def index_of(column: pl.Series, among: Sequence[str | None]) -> np.ndarray:
     >>> index_of(pl.Series(["b", None, "z"]), ["a", "b", None]).tolist()
     [1, 2, -1]
     """
+    if len(column) <= FEW:
+        places = {text: place for place, text in enumerate(among)}
+        return np.array([places.get(text, -1) for text in column.to_list()], np.int64)
     known = [text for text in among if text is not None]
-    # None of these makes a query of it, which for a row or two takes longer than all else in a call to predict.
     codes = column.cast(pl.Enum(known), strict=False).to_physical()
     index = np.nan_to_num(codes.cast(pl.Float64).to_numpy(), nan=-1).astype(np.int64)
     if None in among and column.null_count():

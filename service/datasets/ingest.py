@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from service.datasets.sniffing import format_of
 from service.datasets.summary import summaries
 from service.datasets.unreadable import fault, unreadable
 from service.problems import Problem
+
+SPENDING = (MemoryError, pl.exceptions.PanicException)
 
 
 class Request(BaseModel):
@@ -117,10 +120,15 @@ def main() -> None:
 
 
 def _answer(line: str) -> dict[str, Any]:
+    """Return the table or the problem, and whether this process is `spent`: what it met may have left something behind.
+
+    A file that is merely wrong leaves nothing, and as many of those may come as somebody likes to send.
+    """
     try:
-        return {"table": ingest(Request.model_validate_json(line)).model_dump(mode="json")}
+        return {"table": ingest(Request.model_validate_json(line)).model_dump(mode="json"), "spent": False}
     except Problem as problem:
-        return {"problem": problem.document()}
+        spent = problem.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or isinstance(problem.__cause__, SPENDING)
+        return {"problem": problem.document(), "spent": spent}
 
 
 if __name__ == "__main__":

@@ -59,13 +59,10 @@ class Ingestion:
             process = self._idle.pop() if self._idle else None
         if process is None or not process.alive:
             process = _Process(settings.ingest_memory_bytes)
-        good = False
         try:
-            table = process.ask(request, settings.ingest_seconds)
-            good = request.path.stat().st_size <= LARGE
-            return table
+            return process.ask(request, settings.ingest_seconds)
         finally:
-            if good:
+            if process.fit and request.path.stat().st_size <= LARGE:
                 with self._lock:
                     self._idle.append(process)
             else:
@@ -73,10 +70,14 @@ class Ingestion:
 
 
 class _Process:
-    """One process that runs `service.datasets.ingest`; it ends when its standard input does, with us at the latest."""
+    """One process that runs `service.datasets.ingest`; it ends when its standard input does, with us at the latest.
+
+    Attributes:
+        fit: whether it may read another file: it has answered, and that it is as it was before.
+    """
 
     def __init__(self, memory: int) -> None:
-        self._memory = memory
+        self._memory, self.fit = memory, False
         threads = str(min(MOST_THREADS, os.cpu_count() or 1))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "service.datasets.ingest", str(memory)],
@@ -96,6 +97,7 @@ class _Process:
         """Send a request and return what comes of it; raises `Problem`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self.fit = False
         try:
             self._process.stdin.write(request.model_dump_json().encode() + b"\n")
             self._process.stdin.flush()
@@ -112,6 +114,7 @@ class _Process:
                 raise self._died()
             line += piece
         answer = json.loads(line)
+        self.fit = not answer["spent"]
         if "problem" in answer:
             raise _problem(answer["problem"])
         return Table.model_validate(answer["table"])

@@ -27,6 +27,21 @@ class LabelTarget(BaseModel):
     classes: list[str]
     margin: bool = False
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of predictions: the target's, and `probability_…` of each class, in this order.
+
+        A target that has the name of one of the others gets an underscore behind it.
+
+        >>> LabelTarget(name="probability_a", classes=["a", "b"]).columns
+        ['probability_a_', 'probability_a', 'probability_b']
+        """
+        shares = [f"probability_{label}" for label in self.classes]
+        name = self.name
+        while name in shares:
+            name += "_"
+        return [name, *shares]
+
     def outputs_of(self, column: pl.Series) -> np.ndarray:
         """Return the index of each label: (n_samples,) int64, or for two classes (n_samples, 1) float64."""
         index = index_of(labels(column), self.classes)
@@ -45,7 +60,7 @@ class LabelTarget(BaseModel):
         return [self._prediction(row) for row in outputs.tolist()]
 
     def table_of(self, outputs: np.ndarray) -> pl.DataFrame:
-        """Return the same as a table: the column to predict, and `probability_…` of each class."""
+        """Return the same as a table, with the columns `columns`."""
         outputs = outputs.astype(np.float64)
         known = np.where(np.isfinite(outputs).all(axis=1, keepdims=True), 1.0, np.nan)
         if self.margin:
@@ -55,9 +70,10 @@ class LabelTarget(BaseModel):
             index = np.argmax(shares, axis=1)
             shares = shares * known
         places = pl.Series(index * known[:, 0], nan_to_null=True).cast(pl.Int64)
-        label = pl.Series(self.name, self.classes, pl.String).gather(places)
-        each = zip(self.classes, shares.T, strict=True)
-        return pl.DataFrame([label, *(pl.Series(f"probability_{c}", share, nan_to_null=True) for c, share in each)])
+        first, *others = self.columns
+        label = pl.Series(first, self.classes, pl.String).gather(places)
+        each = zip(others, shares.T, strict=True)
+        return pl.DataFrame([label, *(pl.Series(name, share, nan_to_null=True) for name, share in each)])
 
     def _prediction(self, probabilities: list[float]) -> dict[str, Any]:
         if not np.isfinite(probabilities).all():
@@ -84,6 +100,11 @@ class NumberTarget(BaseModel):
     mean: float
     standard_deviation: float
 
+    @property
+    def columns(self) -> list[str]:
+        """Name of the one column of predictions."""
+        return [self.name]
+
     def outputs_of(self, column: pl.Series) -> np.ndarray:
         """Return the standardised numbers, (n_samples, 1) float64."""
         if column.null_count():
@@ -97,9 +118,10 @@ class NumberTarget(BaseModel):
         return [{"value": number if np.isfinite(number) else None} for number in numbers.tolist()]
 
     def table_of(self, outputs: np.ndarray) -> pl.DataFrame:
-        """Return the same as a table, of one column."""
+        """Return the same as a table, with the column `columns`."""
         numbers = self._numbers(outputs)
-        return pl.DataFrame([pl.Series(self.name, np.where(np.isfinite(numbers), numbers, np.nan), nan_to_null=True)])
+        [name] = self.columns
+        return pl.DataFrame([pl.Series(name, np.where(np.isfinite(numbers), numbers, np.nan), nan_to_null=True)])
 
     def _numbers(self, outputs: np.ndarray) -> np.ndarray:
         return outputs[:, 0].astype(np.float64) * self.standard_deviation + self.mean

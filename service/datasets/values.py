@@ -21,6 +21,11 @@ from service.problems import echo
 from service.schemas import FieldError
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null")
+BLANKS = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What Unicode calls White_Space, as polars does; Python's own are four more."""
 LARGEST = 1e100
 BLOCK = 64
 _EXACT = 2.0**53  # up to here every whole number is a float64
@@ -34,6 +39,16 @@ def texts(table: pl.DataFrame) -> pl.DataFrame:
     """
     bare = table.select(pl.col(pl.String).str.strip_chars())  # for itself: polars strips for each mention of it
     return table.with_columns(bare.select(pl.when(~pl.all().is_in(MISSING)).then(pl.all())))
+
+
+def text(cell: str) -> str | None:
+    """Return one text as `texts` would have it: to make a query of a few cells takes far longer than to read them.
+
+    >>> text(" male"), text("NA")
+    ('male', None)
+    """
+    bare = cell.strip(BLANKS)
+    return None if bare in MISSING else bare
 
 
 def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str] = ()) -> pl.DataFrame:

@@ -97,6 +97,11 @@ class Resource:
     name: str
     actions: Collection[Action]
 
+    @property
+    def kind(self) -> str:
+        """What the column `kind` of their rows says."""
+        return str(self.table.__mapper__.polymorphic_identity)
+
 
 TRAININGS = Resource(tables.Training, "job", get_args(Action))
 PREDICTIONS = Resource(tables.Prediction, "prediction", ("cancel", "retry", "delete"))

@@ -1,14 +1,19 @@
-"""Reading a job's events: in pages, and as a stream that follows the job to its end."""
+"""Reading the events of a job of any kind: in pages, and as a stream that follows the job to its end."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 import anyio
-from sqlalchemy import bindparam, select
+import anyio.to_thread
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.orm import Session
 
 from service import tables
 from service.context import Context
+from service.jobs.actions import TRAININGS, Resource
 from service.jobs.schemas import Event
 from service.jobs.states import ENDED
 from service.problems import not_found
@@ -16,16 +21,16 @@ from service.schemas import Page
 
 HEARTBEAT_SECONDS = 15.0
 RETRY, HEARTBEAT = b"retry: 1000\n\n", b": still here\n\n"
-_STANDING = select(tables.Training.state, tables.Training.last_event).where(tables.Training.id == bindparam("id"))
+EVENT_STREAM = "text/event-stream"
+_STANDING = select(tables.Job.kind, tables.Job.state, tables.Job.last_event).where(tables.Job.id == bindparam("id"))
 
 
-def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[Event]:
+def read_page(context: Context, job_id: str, *, after: int, limit: int, of: Resource = TRAININGS) -> Page[Event]:
     """Return one page of the job's events, oldest first; ask again with `after=last_id`. 404 when there is no job."""
     event = tables.Event
     query = select(event).where(event.job_id == job_id, event.sequence > after).order_by(event.sequence)
     with context.database.read() as session:
-        if session.get(tables.Training, job_id) is None:
-            raise not_found("job", job_id)
+        _standing(session, job_id, of)
         rows = session.scalars(query.limit(limit + 1)).all()
     data = [Event.model_validate(row, from_attributes=True) for row in rows[:limit]]
     return Page(
@@ -39,10 +44,7 @@ def read_page(context: Context, job_id: str, *, after: int, limit: int) -> Page[
 def last(context: Context, job_id: str) -> int:
     """Return the sequence of the job's last event; 404 when there is no job."""
     with context.database.read() as session:
-        found = session.scalar(select(tables.Training.last_event).where(tables.Training.id == job_id))
-    if found is None:
-        raise not_found("job", job_id)
-    return found
+        return _standing(session, job_id, TRAININGS).last_event
 
 
 def told_last(context: Context, job_id: str, limit: int) -> list[Event]:
@@ -54,13 +56,26 @@ def told_last(context: Context, job_id: str, limit: int) -> list[Event]:
     return [Event.model_validate(row, from_attributes=True) for row in rows]
 
 
-def is_over(context: Context, job_id: str, *, after: int) -> bool:
-    """Return whether the job has ended and no event follows `after`; 404 when there is no job."""
+async def stream(context: Context, job_id: str, *, after: int, of: Resource = TRAININGS) -> Response:
+    """Answer with the stream of the job's events that follow `after`; 204 where none does any more, 404 for no job."""
+    # A status can't be said once the stream is open.
+    if await anyio.to_thread.run_sync(lambda: _is_over(context, job_id, after, of)):
+        return Response(status_code=204)
+    text = follow(context, job_id, after=after)
+    return StreamingResponse(text, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+
+
+def _is_over(context: Context, job_id: str, after: int, of: Resource) -> bool:
     with context.database.read() as session:
-        row = session.execute(_STANDING, {"id": job_id}).one_or_none()
-    if row is None:
-        raise not_found("job", job_id)
-    return row.state in ENDED and after >= row.last_event
+        job = _standing(session, job_id, of)
+    return job.state in ENDED and after >= job.last_event
+
+
+def _standing(session: Session, job_id: str, of: Resource) -> Row[str, str, int]:
+    row = session.execute(_STANDING, {"id": job_id}).one_or_none()
+    if row is None or row.kind != of.kind:
+        raise not_found(of.name, job_id)
+    return row
 
 
 async def follow(context: Context, job_id: str, *, after: int) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from service.db import Database
+from service.jobs.insistence import Try, insistent
 from service.storage import Storage
 from service.tables import Checkpoint, Job, Model, Prediction
 
@@ -59,15 +60,22 @@ def sweep(database: Database, storage: Storage) -> None:
     }
     if not keys:
         return
-    with database.read() as session:
-        running = session.execute(select(Job.id, Job.lease_token).where(Job.state == "running"))
-        attempts = {f"{job_id}-{token}" for job_id, token in running}
-        rows = {key for table in (Model, Checkpoint) for key in session.scalars(select(table.folder))}
-        made = select(Prediction.id, Prediction.lease_token).where(Prediction.state == "succeeded")
-        rows |= {folder(job_id, token) for job_id, token in session.execute(made)}
+    attempts, rows = _shown(database)
     for key in keys - rows:
         if "-".join(Path(key.removesuffix(DRAFT)).name.split("-")[:2]) not in attempts:
             try:
                 storage.delete(key)
             except OSError:  # the child of a worker that is frozen may be writing there still
                 log.warning("%s can't be removed yet", key, exc_info=True)
+
+
+@insistent
+def _shown(this: Try) -> tuple[set[str], set[str]]:
+    """Return the attempts that are alive, and the keys that rows show."""
+    with this.database.read() as session:
+        running = session.execute(select(Job.id, Job.lease_token).where(Job.state == "running"))
+        attempts = {f"{job_id}-{token}" for job_id, token in running}
+        rows = {key for table in (Model, Checkpoint) for key in session.scalars(select(table.folder))}
+        made = select(Prediction.id, Prediction.lease_token).where(Prediction.state == "succeeded")
+        rows |= {folder(job_id, token) for job_id, token in session.execute(made)}
+    return attempts, rows

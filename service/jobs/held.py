@@ -33,7 +33,7 @@ from service.jobs.states import Stale, move
 from service.problems import plain
 from service.tables import Checkpoint, Event, Job, Model
 
-Kind = Literal["metrics", "checkpoint", "log", "progress"]
+Kind = Literal["metrics", "rows", "checkpoint", "log", "progress"]
 
 
 @dataclass(frozen=True)
@@ -199,17 +199,21 @@ def _told(session: Session, lease: Lease, news: Sequence[News]) -> tuple[list[di
     """Return the events that `news` become, and the columns that say how far the job has come."""
     told = [each for each in news if each.kind != "progress"]
     rows = [row for kind, group in groupby(told, key=lambda each: each.kind) for row in _rows(kind, list(group))]
+    predicted = next((each.data["rows_done"] for each in reversed(news) if each.kind == "rows"), None)
+    if predicted is not None:
+        return rows, {"steps_done": predicted}
     reached = next((each.data for each in reversed(news) if "step" in each.data), None)
     if reached is None:
         return rows, {}
-    if lease.kind == "training":
-        before = session.scalar(_STEPS_DONE, _named(lease))
-        tallies.count(session, tallies.STEPS, amount=reached["step"] - (before or 0))
+    before = session.scalar(_STEPS_DONE, _named(lease))
+    tallies.count(session, tallies.STEPS, amount=reached["step"] - (before or 0))
     return rows, {"epochs_done": reached["epoch"], "steps_done": reached["step"]}
 
 
 def _rows(kind: str, news: list[News]) -> list[dict[str, Any]]:
-    """Return the events that tell these `news`, all of one kind."""
+    """Return the events that tell these `news`, all of one kind: of rows that are done, the last number tells all."""
+    if kind == "rows":
+        news = news[-1:]
     if kind != "metrics":
         return [{"kind": kind, "data": plain(n.data), "created_at": n.at, "epochs": None} for n in news]
     first, last = news[0].data["epoch"], news[-1]

@@ -26,7 +26,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from service.db import Database, DatabaseTrouble
-from service.jobs.request import JobRequest
+from service.jobs.schemas import Queueing
 from service.problems import Problem, dump, echo
 from service.schemas import FieldError
 from service.tables import IdempotencyKey
@@ -57,7 +57,7 @@ class Asking:
     fingerprint: str
 
     @classmethod
-    def of(cls, owner: str, key: str, request: JobRequest) -> Asking:
+    def of(cls, owner: str, key: str, request: Queueing) -> Asking:
         """Return what asks for `request`: equal fields give equal fingerprints, in whatever order they were written."""
         given = request.model_dump(mode="json", exclude_unset=True)
         return cls(owner, key, hashlib.sha256(dump(_sorted(given)).encode()).hexdigest())

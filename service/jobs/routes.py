@@ -29,10 +29,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
 MOST_SECONDS = 60.0
 MOST_POINTS_UNASKED = 10_000
 POINTS_OF_A_PICTURE = 4_000  # two for each of its pixels and curves
-CSV, PNG, SVG, EVENT_STREAM = "text/csv", "image/png", "image/svg+xml", "text/event-stream"
+CSV, PNG, SVG = "text/csv", "image/png", "image/svg+xml"
 BINARY = "application/octet-stream"
 Sequence = Annotated[int, Query(ge=0, lt=2**63, description="Return the events that follow this sequence")]
 EventLimit = Annotated[int, Query(ge=1, le=1000, description="How many to return")]
+LastEventId = Annotated[int | None, Header(ge=0, lt=2**63, description="Goes before `after`")]
 Wait = Annotated[
     float, Query(ge=0, le=MOST_SECONDS, description="Answer when the job has ended, or after so many seconds")
 ]
@@ -59,6 +60,11 @@ def _content(media_type: str, schema: dict[str, Any]) -> dict[int | str, dict[st
     return {200: {"content": {media_type: {"schema": schema}}}}
 
 
+STREAMED = _content(events.EVENT_STREAM, {"type": "string"}) | {
+    204: {"description": "The job has ended, and none follows"}
+}
+
+
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
 def post_job(context: WriteContext, request: JobRequest, response: Response, idempotency_key: KeyHeader = None) -> Job:
     """Queue a training job; whatever is wrong with it is said at once.
@@ -66,13 +72,10 @@ def post_job(context: WriteContext, request: JobRequest, response: Response, ide
     With an `Idempotency-Key` it is queued once, however often it is asked for. 409: the key's first request is being
     worked on; 410: its job has been deleted; 422: the key was used for another job. What is refused uses no key up.
     """
-    if idempotency_key is None:
-        job = service.post_job(context, request)
-    else:
-        job, replayed = service.post_job_once(context, request, idempotency_key)
-        if replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    job, replayed = service.post_job(context, request, idempotency_key)
+    response.headers["Location"] = f"{router.prefix}/{job.id}"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     return job
 
 
@@ -208,25 +211,12 @@ def list_events(context: ReadContext, job_id: str, limit: EventLimit = 100, afte
     return events.read_page(context, job_id, after=after, limit=limit)
 
 
-@router.get(
-    "/{job_id}/events/stream",
-    responses=_content(EVENT_STREAM, {"type": "string"})
-    | {204: {"description": "The job has ended, and none follows"}},
-    response_class=StreamingResponse,
-)
+@router.get("/{job_id}/events/stream", responses=STREAMED, response_class=StreamingResponse)
 async def stream_events(
-    context: ReadContext,
-    job_id: str,
-    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63, description="Goes before `after`")] = None,
-    after: Sequence = 0,
+    context: ReadContext, job_id: str, last_event_id: LastEventId = None, after: Sequence = 0
 ) -> Response:
     """Follow the job's events as Server-Sent Events; ends after the event that ends the job.
 
     When the job has ended and no event follows, the answer is 204, at which an `EventSource` stops coming back.
     """
-    start = after if last_event_id is None else last_event_id
-    # A status can't be said once the stream is open.
-    if await anyio.to_thread.run_sync(lambda: events.is_over(context, job_id, after=start)):
-        return Response(status_code=status.HTTP_204_NO_CONTENT)
-    stream = events.follow(context, job_id, after=start)
-    return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+    return await events.stream(context, job_id, after=after if last_event_id is None else last_event_id)

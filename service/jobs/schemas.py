@@ -266,12 +266,13 @@ class Event(BaseModel):
     for "metrics": `epoch`, `epochs`, `step`, `seconds`, `loss`, `validation_loss`, `learning_rate` and every metric by
     its name, of the last of the epochs from `first_epoch` on that the event stands for (`GET …/metrics` has them all),
     and `best`, the `name`, `value` and `epoch` of the best accuracy, else rmse, else loss so far;
+    for "rows", of a prediction: `rows_done` of its `rows`, and `seconds` since its attempt began;
     for "checkpoint": `checkpoint_id`, `epoch`, `step`; for "log": `message`.
     """
 
     object: Literal["event"] = "event"
     sequence: int = Field(description="Counts from 1 within the job, without gaps")
-    kind: Literal["state", "metrics", "checkpoint", "log"]
+    kind: Literal["state", "metrics", "rows", "checkpoint", "log"]
     data: dict[str, Any]
     created_at: float
 

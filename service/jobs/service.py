@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
 from sqlalchemy import bindparam, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service import tables, tallies
+from service import tables
 from service.context import Context
 from service.ids import new_id
 from service.jobs.estimate import calibration_of, estimate
-from service.jobs.idempotency import Asking, gone
+from service.jobs.posting import Posting, post
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.jobs.schemas import Checkpoint, Estimate, Job, Progress, Spec, State, Took
@@ -30,38 +28,19 @@ from service.pages import newest_first
 from service.problems import not_found
 
 
-def post_job(context: Context, request: JobRequest) -> Job:
-    """Queue the job; raises `Problem` (422) with everything that is wrong with it."""
-    with context.database.read() as session:
-        settled = _settle(session, context, request)
-    with context.database.write() as session:
-        return _queue(session, context, request, settled)
-
-
-def post_job_once(context: Context, request: JobRequest, key: str) -> tuple[Job, bool]:
-    """Queue the job unless it was queued with this idempotency key before; return it, and whether it was.
-
-    Raises `Problem`: as `post_job`, and 409, 410 or 422 where the key is in use, its job deleted, or another's.
-    """
-    asking = Asking.of(context.caller.owner, key, request)
-    with context.in_flight.hold(asking):
-        with suppress(IntegrityError):  # another process was faster, and by now has its job in the tables
-            return _queue_once(context, request, asking)
-        return _queue_once(context, request, asking)
-
-
-def _queue_once(context: Context, request: JobRequest, asking: Asking) -> tuple[Job, bool]:
-    with context.database.read() as session:
-        settled = None if asking.is_known(session) else _settle(session, context, request)
-    with context.database.write() as session:
-        job_id = asking.answer(session)
-        if job_id is None:
-            settled = settled or _settle(session, context, request)
-            return _queue(session, context, request, settled, asking), False
-        row = session.get(tables.Training, job_id)
-        if row is None:
-            raise gone(job_id)
-        return _shape(session, row), True
+def post_job(context: Context, request: JobRequest, key: str | None = None) -> tuple[Job, bool]:
+    """Queue the job; return it, and whether it was there already, as `posting.post` does."""
+    return post(
+        context,
+        Posting(
+            request,
+            tables.Training,
+            find=lambda session: _settle(session, context, request),
+            row=lambda session, settled: _row(session, context, request, settled),
+            shape=_shape,
+        ),
+        key,
+    )
 
 
 _KEPT = select(tables.Dataset.owner).where(tables.Dataset.id == bindparam("id")).with_for_update(read=True)
@@ -84,9 +63,7 @@ def _settle(session: Session, context: Context, request: JobRequest) -> _Settled
     return _Settled(spec, estimate(spec, dataset, calibration_of(session), others))
 
 
-def _queue(
-    session: Session, context: Context, request: JobRequest, settled: _Settled, asking: Asking | None = None
-) -> Job:
+def _row(session: Session, context: Context, request: JobRequest, settled: _Settled) -> tables.Training:
     # Neither ever changes, but they may have gone since. From here on they can't, until the job that needs them is in.
     owner = session.scalar(_KEPT, {"id": request.dataset_id})
     start = source_of(session, request.init_from, kept=True) if request.init_from else None
@@ -94,7 +71,7 @@ def _queue(
     if owner is None or (request.init_from and start is None) or others.keys() < {*datasets_of(request.split).values()}:
         resolve(request, session.get(tables.Dataset, request.dataset_id), start, context.settings, others)  # says so
     assert owner is not None, "resolve refuses a job without a data set"
-    row = tables.Training(
+    return tables.Training(
         id=new_id("job"),
         owner=owner,
         key_id=context.caller.key_id,
@@ -106,19 +83,6 @@ def _queue(
         max_attempts=request.max_attempts or context.settings.max_attempts,
         estimate=settled.estimate.model_dump(),
     )
-    enqueue(session, row)
-    if asking:
-        asking.keep(session, row.id)
-    return _shape(session, row)
-
-
-def enqueue(session: Session, row: tables.Job) -> None:
-    """Add the row of a job, of whatever kind, and the event that says so."""
-    row.state, row.last_event = "queued", 1
-    session.add(row)
-    session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
-    tallies.count(session, tallies.EVENTS, "state")
-    session.flush()
 
 
 def list_jobs(

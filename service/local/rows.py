@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ def read_rows(path: Path, encoding: Encoding, card: Mapping[str, Any], reading: 
         reading: how the file is to be read.
 
     Raises:
-        Problem: what is wrong with the file, or the columns that hold something else than the model reads.
+        Problem: what is wrong with the file, the columns that hold something else than the model reads, or that it has
+            none of these.
     """
     texts = {column["name"] for column in card.get("dataset", {}).get("columns", ()) if column["values"] == "text"}
     kinds: dict[str, ChosenKind] = {
@@ -55,6 +56,9 @@ def read_rows(path: Path, encoding: Encoding, card: Mapping[str, Any], reading: 
         for feature in encoding.features
     }
     table = read_table(path, None, reading)
+    if kinds and not kinds.keys() & set(table.columns):
+        message = "none of the columns that the model reads is in the file"
+        raise invalid([FieldError(field="rows", value=_listed(table.columns), message=message, allowed=_listed(kinds))])
     there: dict[str, ChosenKind] = {name: kind for name, kind in kinds.items() if name in table.columns}
     unlike: dict[str, ChosenKind] = {name: kind for name, kind in there.items() if not is_of(kind, table[name])}
     if unlike:
@@ -73,6 +77,10 @@ def _column(table: pl.DataFrame, feature: Feature) -> pl.Series:
     if feature.name in table.columns and table[feature.name].null_count() < table.height:
         return table[feature.name]
     return pl.Series(feature.name, [None] * table.height, KINDS[feature.kind].dtype)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return echo(", ".join(names))
 
 
 def _misfit(column: pl.Series, kind: ChosenKind) -> FieldError:

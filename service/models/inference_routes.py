@@ -21,7 +21,7 @@ from service.models.inference_schemas import (
     Ready,
     Server,
 )
-from service.problems import INFERENCE
+from service.problem_answers import INFERENCE
 
 BINARY, JSON_LENGTH = "application/octet-stream", "Inference-Header-Content-Length"
 _RESPONSES: dict[int | str, dict[str, Any]] = {

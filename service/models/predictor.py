@@ -34,7 +34,7 @@ class Predictor:
             return self.encoding.decode(self.network.predict(self.encoding.features_of(table)))
 
     def predict_table(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the same predictions as a table: the target, and `probability_…` of each class."""
+        """Return the same predictions as a table, with the columns `encoding.target.columns`."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.encoding.target.table_of(self.network.predict(self.encoding.features_of(table)))
 

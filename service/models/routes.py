@@ -88,10 +88,11 @@ async def get_weights(
     return FileResponse(path, media_type=MEDIA_TYPES[format], filename=name, headers={"etag": etag})
 
 
-@router.post("/{model_id}/predict")
-def predict(context: ReadContext, model_id: str, request: PredictRequest) -> Predictions:
+@router.post("/{model_id}/predict", response_model=Predictions)
+def predict(context: ReadContext, model_id: str, request: PredictRequest) -> Response:
     """Predict the target of raw rows."""
-    return service.predict(context, model_id, request)
+    # Written here, as FastAPI would check it once more, and change threads for that.
+    return Response(service.predict(context, model_id, request).model_dump_json(), media_type="application/json")
 
 
 @router.post("/{model_id}/evaluate")

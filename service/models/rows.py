@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from service.datasets.values import LARGEST, texts
+from service.datasets.values import LARGEST, text
 from service.models.schemas import Feature
 from service.problems import echo, invalid
 from service.schemas import FieldError
@@ -32,10 +32,10 @@ def _number(value: Any) -> float:
     raise ValueError
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> str | None:
     # JSON can spell halves of a surrogate pair, which are no text: "\ud800".
     if isinstance(value, str) and value == value.encode("utf-8", "replace").decode():
-        return value
+        return text(value)  # as in a data set: NA is missing
     raise ValueError
 
 
@@ -131,7 +131,7 @@ def _table(
             read.append(pl.Series(name, cells, KINDS[kind].dtype))
     if errors:
         raise invalid(errors[:MOST_ERRORS])
-    return texts(pl.DataFrame(read))  # as in a data set: NA is missing
+    return pl.DataFrame(read)
 
 
 def _unknown(where: str, name: str, value: Any, known: Mapping[str, Feature], target: str) -> FieldError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from service import memory
 from service.datasets.parts import read_batches
 from service.models.predictor import load
 from service.protocol import Message, PredictionAssignment
@@ -23,12 +24,13 @@ def predict(assignment: PredictionAssignment, wish: Wish) -> Iterator[Message]:
     """Predict, yield what happens, and end with "done", when the file lies in `assignment.draft`, or with "stopped".
 
     The file has a row for each of the data set's, in their order: as `POST /v1/models/{id}/predict` answers, with the
-    target's column, and `probability_…` of each class.
+    columns of `LabelTarget` or `NumberTarget`.
 
     Raises:
         CannotTrain: when the model isn't there.
     """
     began = time.monotonic()
+    memory.forget_peak()
     try:
         predictor = load(assignment.model)
     except FileNotFoundError as error:
@@ -40,7 +42,7 @@ def predict(assignment: PredictionAssignment, wish: Wish) -> Iterator[Message]:
     for number, batch in enumerate(read_batches(assignment.table, columns, BATCH)):
         predictor.predict_table(batch).write_ipc(parts / f"{number:09d}.arrow")
         done += batch.height
-        yield "progress", {"epoch": 0, "step": done}
+        yield "rows", {"rows_done": done, "rows": assignment.spec.rows, "seconds": time.monotonic() - began}
         if wish.stop:
             yield "stopped", {}
             return
@@ -48,7 +50,8 @@ def predict(assignment: PredictionAssignment, wish: Wish) -> Iterator[Message]:
     _joined(parts, path)
     shutil.rmtree(parts)
     sync(assignment.draft)
-    yield "done", {"result": {"bytes": path.stat().st_size, "seconds": time.monotonic() - began}}
+    seconds = time.monotonic() - began
+    yield "done", {"result": {"bytes": path.stat().st_size, "seconds": seconds, "peak_bytes": memory.peak_bytes()}}
 
 
 def _joined(parts: Path, path: Path) -> None:

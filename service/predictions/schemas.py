@@ -40,6 +40,9 @@ class PredictionResult(BaseModel):
 
     bytes: int = Field(description="Of the file")
     seconds: float
+    peak_bytes: int | None = Field(
+        default=None, description="The most that the process which predicts had in memory at a time"
+    )
 
 
 class Prediction(BaseModel):

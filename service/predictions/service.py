@@ -16,8 +16,8 @@ from service.datasets.kinds import holds
 from service.datasets.schemas import Column
 from service.ids import new_id
 from service.jobs import files
+from service.jobs.posting import Posting, post
 from service.jobs.schemas import State
-from service.jobs.service import enqueue
 from service.jobs.splitting import UPLOADED
 from service.jobs.states import ENDED
 from service.pages import newest_first
@@ -26,28 +26,45 @@ from service.problems import Problem, echo, invalid, not_found
 from service.schemas import FieldError
 
 
-def post(context: Context, request: PredictionRequest) -> Prediction:
-    """Queue the prediction; raises `Problem` (422) with everything that is wrong with it."""
-    with context.database.write() as session:
-        # Neither can go before the session ends, by when the job that needs them is in.
-        dataset = session.get(tables.Dataset, request.dataset_id, with_for_update={"read": True})
-        model = session.get(tables.Model, request.model_id, with_for_update={"read": True})
-        if errors := list(_errors(request, dataset, model)):
-            raise invalid(errors)
-        assert dataset is not None, "which is an error"
-        row = tables.Prediction(
-            id=new_id("job"),
-            owner=dataset.owner,
-            key_id=context.caller.key_id,
-            dataset_id=request.dataset_id,
-            init_from=request.model_id,
-            spec=PredictionSpec(format=request.format, rows=dataset.rows).model_dump(),
-            priority=request.priority,
-            deadline_seconds=request.deadline_seconds,
-            max_attempts=request.max_attempts or context.settings.max_attempts,
-        )
-        enqueue(session, row)
-        return _shape(row)
+def post_prediction(context: Context, request: PredictionRequest, key: str | None = None) -> tuple[Prediction, bool]:
+    """Queue the prediction; return it, and whether it was there already, as `posting.post` does."""
+    return post(
+        context,
+        Posting(
+            request,
+            tables.Prediction,
+            find=lambda session: _find(session, request),
+            row=lambda session, _: _new_row(session, context, request),
+            shape=lambda _, row: _shape(row),
+        ),
+        key,
+    )
+
+
+def _find(session: Session, request: PredictionRequest, *, kept: bool = False) -> tables.Dataset:
+    """Return the data set; raises `Problem` (422) with everything that is wrong. `kept`: it and the model stay."""
+    lock: Any = {"read": True} if kept else None
+    dataset = session.get(tables.Dataset, request.dataset_id, with_for_update=lock)
+    model = session.get(tables.Model, request.model_id, with_for_update=lock)
+    if errors := list(_errors(request, dataset, model)):
+        raise invalid(errors)
+    assert dataset is not None, "which is an error"
+    return dataset
+
+
+def _new_row(session: Session, context: Context, request: PredictionRequest) -> tables.Prediction:
+    dataset = _find(session, request, kept=True)
+    return tables.Prediction(
+        id=new_id("job"),
+        owner=dataset.owner,
+        key_id=context.caller.key_id,
+        dataset_id=request.dataset_id,
+        init_from=request.model_id,
+        spec=PredictionSpec(format=request.format, rows=dataset.rows).model_dump(),
+        priority=request.priority,
+        deadline_seconds=request.deadline_seconds,
+        max_attempts=request.max_attempts or context.settings.max_attempts,
+    )
 
 
 def _errors(

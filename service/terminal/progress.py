@@ -1,4 +1,4 @@
-"""The progress of a training: a bar with losses and the time that is left on a terminal, some lines elsewhere."""
+"""The progress of a job: a bar with what is measured and the time that is left on a terminal, some lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ PLAIN_LINES = 10
 
 
 class Progressing:
-    """Shows what `train`, or the events of a job, tell of each epoch; used as a context manager.
+    """Shows what `train`, or the events of a job, tell of how far it is; used as a context manager.
 
     Args:
         console: where to show it.
-        epochs: how many there are to be.
+        total: how many epochs, or rows, there are to be.
         waiting: what it says until the first one is done.
     """
 
-    def __init__(self, console: Console, epochs: int, waiting: str) -> None:
-        self._console, self._epochs, self._shown = console, epochs, 0
+    def __init__(self, console: Console, total: int, waiting: str) -> None:
+        self._console, self._total, self._shown = console, total, 0
         measures = TextColumn("{task.description}", markup=False)
         self._bar = Progress(
             BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn(compact=True), measures, console=console
         )
-        self._task = self._bar.add_task(waiting, total=epochs)
+        self._task = self._bar.add_task(waiting, total=total)
         self._live: AbstractContextManager[Any] = self._bar if console.is_terminal else nullcontext()
 
     def __enter__(self) -> Self:
@@ -43,13 +43,19 @@ class Progressing:
 
     def epoch(self, told: Mapping[str, Any]) -> None:
         """Show an epoch; `told` is what an event of the kind "metrics" has."""
-        epoch = told["epoch"]
         line = "  ".join(f"{name} {number(told[key])}" for name, key in MEASURES.items() if key in told)
-        self._bar.update(self._task, completed=epoch, description=line)
-        every = max(1, self._epochs // PLAIN_LINES)
-        if not self._console.is_terminal and (epoch // every > self._shown // every or epoch == self._epochs):
-            self._console.print(f"epoch {epoch}/{self._epochs}  {line}")
-        self._shown = epoch
+        self._reach("epoch", told["epoch"], line)
+
+    def rows(self, told: Mapping[str, Any]) -> None:
+        """Show how many rows are done; `told` is what an event of the kind "rows" has."""
+        self._reach("row", told["rows_done"], f"{told['rows_done'] / max(told['seconds'], 1e-3):,.0f} rows a second")
+
+    def _reach(self, what: str, done: int, line: str) -> None:
+        self._bar.update(self._task, completed=done, description=line)
+        every = max(1, self._total // PLAIN_LINES)
+        if not self._console.is_terminal and (done // every > self._shown // every or done == self._total):
+            self._console.print(f"{what} {done}/{self._total}  {line}")
+        self._shown = done
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""

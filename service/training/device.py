@@ -39,7 +39,7 @@ def backend_for(spec: Spec, own: str) -> core.Backend:
     """
     device = device_of(spec, own)
     try:
-        return core.get_backend(_backend(device), dtype=spec.dtype)
+        return core.get_backend(backend_name(device), dtype=spec.dtype)
     except core.BackendError as error:
         raise _failure(device, own, str(error)) from error
 
@@ -74,7 +74,7 @@ def fault_of(device: str) -> str | None:
     lost, a new process can tell.
     """
     try:
-        core.get_backend(_backend(device))
+        core.get_backend(backend_name(device))
     except core.BackendError as error:
         return str(error)
     return None
@@ -86,5 +86,10 @@ def warm_up(device: str) -> None:
         core.get_backend("numpy").for_training()
 
 
-def _backend(device: str) -> str:
+def backend_name(device: str) -> str:
+    """Return what `core.get_backend` calls `device`.
+
+    >>> backend_name("cuda:1")
+    'cupy:1'
+    """
     return device.replace("cpu", "numpy").replace("cuda", "cupy")

@@ -19,6 +19,7 @@ from service.jobs.schemas import Job, State
 from service.jobs.states import ENDED
 from service.models import service as models
 from service.problems import Problem
+from service.web import predictions_view
 from service.web.card_view import view_of
 
 Thing = TypeVar("Thing")
@@ -120,6 +121,7 @@ def whole(context: Context, job_id: str) -> dict[str, Any]:
         "dataset": dataset,
         "model": model,
         "card": view_of(context, card) if card else None,
+        "predictions": predictions_view.view_of(context, model) if model else None,
         "frequent": {column.name: list(column.top) for column in dataset.columns} if dataset else {},
         **_again(job),
     }

@@ -11,10 +11,9 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from service.context import Context
-from service.jobs.events import HEARTBEAT, HEARTBEAT_SECONDS, RETRY
+from service.jobs.events import EVENT_STREAM, HEARTBEAT, HEARTBEAT_SECONDS, RETRY
 from service.problems import dump
 
-EVENT_STREAM = "text/event-stream"
 LOOK_SECONDS = 1.0
 SHARE = 20
 """A viewer's part of a page is rendered during at most one such part of the time, so that many viewers look rarer."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service import memory, tallies
+from service import memory, roster, tallies
 from service.caller import Scope
 from service.context import Context
 from service.jobs.states import STATES
@@ -49,18 +49,17 @@ class System:
 def look(context: Context) -> System:
     """Return how the service is now."""
     whole = context.caller.may(Scope.METRICS)
-    now = time.time()
     with context.database.read() as session:
         workers = session.scalars(select(Worker).order_by(Worker.id)).all()
         counts = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
         first = select(func.min(Job.id)).where(Job.state == "queued").scalar_subquery()
         oldest = session.scalar(select(Job.created_at).where(Job.id == first))
-        rates = _rates(session, now)
+        living = {worker.id for worker in roster.alive(session, context.settings.lease_seconds)}
+        rates = _rates(session, time.time())
         totals = _totals(tallies.read(session)) if whole else {}
-    lease = context.settings.lease_seconds
     return System(
         whole=whole,
-        workers=[(worker, worker.seen_at > now - lease) for worker in workers],
+        workers=[(worker, worker.id in living) for worker in workers],
         jobs={state: counts.get(state, 0) for state in STATES},
         oldest=oldest,
         rates=rates,

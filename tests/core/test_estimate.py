@@ -16,7 +16,9 @@ from core.counting import CountingBackend
 from core.network import CHUNK
 from core.regularization import Regularization
 
-WIDE = (300, [Dense(512, "relu"), Dense(256, "tanh"), Dense(10, "softmax")])
+WIDE = (300, [Dense(512, "relu"), Dense(256, "relu"), Dense(10, "softmax")])
+NARROW = (300, [Dense(16, "relu"), Dense(10, "softmax")])
+"""Where the samples are most of the memory, and little is computed with each."""
 SMALL = (64, [Dense(64, "relu"), Dense(10, "softmax")])
 OF_EACH_KIND = (
     100,
@@ -80,8 +82,8 @@ CASES = {
     "wide, l-bfgs": Case(WIDE, 2000, None, optimizer="lbfgs"),
     "large batches": Case(WIDE, 6000, 2500),
     "validated": Case(WIDE, 2000, n_validation=CHUNK + 100),
-    "data of another dtype, converted whole": Case(WIDE, 10_000, data_dtype="float64"),
-    "data of another dtype, converted in batches": Case(WIDE, 40_000, 1000, data_dtype="int8"),
+    "data of another dtype, converted whole": Case(NARROW, 10_000, data_dtype="float64"),
+    "data of another dtype, converted in batches": Case(WIDE, 30_000, 1000, data_dtype="int8"),
     "many samples": Case(SMALL, 100_000),
     "many targets": Case((64, [Dense(64, "relu"), Dense(50)]), 40_000, loss="squared_error"),
     "a fleet": Case(SMALL, 20_000, 64, networks=16),

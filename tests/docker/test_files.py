@@ -93,6 +93,7 @@ def test_a_pod_has_as_little_as_it_needs(name: str, pod: dict[str, Any]):
 
 COMMANDS = [service["command"] for service in OURS.values() if "command" in service]
 COMMANDS += [container["args"] for _, pod in PODS for container in pod["containers"]]
+COMMANDS.append(["worker", "--check"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=shlex.join)
@@ -104,6 +105,17 @@ def test_the_commands_are_those_of_deltabar(command: list[str]):
     assert result.exit_code == 0, result.output
     for option in (each for each in command if each.startswith("--")):
         assert option in result.output
+
+
+def test_what_runs_a_worker_alone_is_asked_by_its_own_check():
+    own = ["deltabar", "worker", "--check"]
+    composed = [each["healthcheck"]["test"] for each in OURS.values() if each.get("command") == ["worker"]]
+    assert composed == [["CMD", *own]]
+    workers = [container for _, pod in PODS for container in pod["containers"] if container["args"] == ["worker"]]
+    assert len(workers) == 2
+    for container in workers:
+        for probe in ("startupProbe", "livenessProbe"):
+            assert container[probe]["exec"] == {"command": own}
 
 
 def test_the_image_s_variables_are_settings():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.client import Client
-from tests.image.engine import Container, Engine, Volume, engine
+from tests.image.engine import Engine, Service, Volume, engine
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +42,13 @@ def volume(containers: Engine) -> Iterator[Volume]:
 
 
 @pytest.fixture(scope="session")
-def container(containers: Engine, volume: Volume, admin_key: Path) -> Iterator[Container]:
+def container(containers: Engine, volume: Volume, admin_key: Path) -> Iterator[Service]:
     """The service in its container, up and ready; one for all tests."""
     with containers.serve(volume, admin_key) as container:
         yield container
 
 
 @pytest.fixture
-def client(container: Container, admin_key: Path) -> Iterator[Client]:
+def client(container: Service, admin_key: Path) -> Iterator[Client]:
     with Client(container.url, api_key=admin_key.read_text()) as client:
         yield client

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ LEAST = (
     *("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
     *(f"--memory={MEMORY_BYTES}", f"--cpus={CPUS}", "--pids-limit=512"),
 )
+DOCKER_RUN = ("--health-interval=2s",)
 # Without systemd, a daemon or user namespaces; nor does podman make a /tmp that can be written here, as Docker doesn't.
 PODMAN = ("podman", "--cgroup-manager=cgroupfs", "--runtime=runc")
 PODMAN_RUN = (
@@ -37,7 +38,7 @@ def engine(image: str) -> Engine:
     docker = _works("docker", "info")
     if not docker and not _works("podman", "info"):
         pytest.fail("neither Docker's engine nor podman is there")
-    return Engine(image, ("docker",), ()) if docker else Engine(image, PODMAN, PODMAN_RUN)
+    return Engine(image, ("docker",), DOCKER_RUN) if docker else Engine(image, PODMAN, PODMAN_RUN)
 
 
 def _works(*command: str) -> bool:
@@ -85,18 +86,31 @@ class Engine:
             self("volume", "rm", volume.name)
 
     @contextmanager
-    def serve(self, volume: Volume, admin_key: Path) -> Iterator[Container]:
-        """Yield the service, on a free port of loopback; its container is removed at the end, in whatever state."""
+    def serve(self, volume: Volume, admin_key: Path) -> Iterator[Service]:
+        """Yield the service, on a free port of loopback, once it is ready."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        name = f"deltabar-test-{uuid.uuid4().hex[:8]}"
         secret = f"--volume={admin_key}:/run/secrets/deltabar_admin_key:ro"
-        place = (f"--publish=127.0.0.1:{port}:8000", f"--volume={volume.name}:/data", secret)
-        self("run", "--detach", f"--name={name}", *LEAST, *self._run_options, *place, self.image)
-        container = Container(self, name, f"http://127.0.0.1:{port}")
+        with self._started(f"--publish=127.0.0.1:{port}:8000", secret, volume=volume) as name:
+            service = Service(self, name, f"http://127.0.0.1:{port}")
+            service.wait_until_ready()
+            yield service
+
+    @contextmanager
+    def worker(self, volume: Volume, check: str, **settings: object) -> Iterator[Container]:
+        """Yield a worker by itself, whose health is what the command `check` says."""
+        variables = [f"--env=DELTABAR_{name.upper()}={value}" for name, value in settings.items()]
+        with self._started(f"--health-cmd={check}", *variables, volume=volume, arguments=["worker"]) as name:
+            yield Container(self, name)
+
+    @contextmanager
+    def _started(self, *options: str, volume: Volume, arguments: Sequence[str] = ()) -> Iterator[str]:
+        """Yield the name of a container that runs; it is removed at the end, in whatever state."""
+        name = f"deltabar-test-{uuid.uuid4().hex[:8]}"
+        started = ("run", "--detach", f"--name={name}", *LEAST, *self._run_options, f"--volume={volume.name}:/data")
+        self(*started, *options, self.image, *arguments)
         try:
-            container.wait_until_ready()
-            yield container
+            yield name
         finally:
             self("stop", "--time=0", name)
             self("rm", "--force", name)
@@ -104,21 +118,10 @@ class Engine:
 
 @dataclass(frozen=True)
 class Container:
-    """A container in which the service runs."""
+    """A container that runs."""
 
     engine: Engine
     name: str
-    url: str
-
-    def wait_until_ready(self) -> None:
-        """Return once it can do its work."""
-        assert eventually(self._is_ready, PATIENCE), self.log()
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
 
     def execute(self, *command: str, fails: bool = False) -> str:
         """Return what `command` prints, run within."""
@@ -135,16 +138,41 @@ class Container:
             return done.returncode == 0
         return eventually(lambda: self.state()["State"]["Health"]["Status"] == "healthy", PATIENCE)
 
+    def signal(self, name: str) -> None:
+        """Send the signal, such as "STOP", to its first process."""
+        self.engine("kill", f"--signal={name}", self.name)
+
     def stop(self) -> None:
         """Stop it as an operator does: TERM, and force only after a minute."""
         self.engine("stop", "--time=60", self.name)
-
-    def start(self) -> None:
-        """Start it again, and wait until it is ready."""
-        self.engine("start", self.name)
-        self.wait_until_ready()
 
     def log(self) -> str:
         """Return all that it wrote."""
         done = subprocess.run([*self.engine._command, "logs", self.name], capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Service(Container):
+    """A container in which the service runs, at `url`."""
+
+    url: str
+
+    def wait_until_ready(self) -> None:
+        """Return once it can do its work."""
+        assert eventually(self._is_ready, PATIENCE), self.log()
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def said_by(self, check: str) -> str:
+        """Return what one of the checks for readiness says."""
+        return httpx.get(f"{self.url}/readyz", trust_env=False).json()["checks"][check]
+
+    def start(self) -> None:
+        """Start it again, and wait until it is ready."""
+        self.engine("start", self.name)
+        self.wait_until_ready()

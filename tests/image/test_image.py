@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import httpx
@@ -14,13 +15,15 @@ import pytest
 
 import core
 from service.client import Client
-from tests.image.engine import MEMORY_BYTES, Container, Engine
+from tests.image.engine import MEMORY_BYTES, PATIENCE, Engine, Service, Volume
 from tests.service.conftest import PENGUINS
 from tests.service.processes import eventually
 
 ENDLESS = 1_000_000
 LARGEST = 600_000_000
 """Bytes of all layers, unpacked, those of the base too: what `podman images` and `docker images` show."""
+BASE = 130_500_000
+"""Of these, those of the Dockerfile's own base, Python's slim image: the tests' base may be smaller."""
 IMPORTS = """
 import core, importlib, pkgutil, service
 for package in core, service:
@@ -32,7 +35,7 @@ for package in core, service:
 """Of every module but those that Alembic runs, and those that are for scikit-learn's users, who have it."""
 
 
-def test_it_has_no_root_and_no_rights(container: Container):
+def test_it_has_no_root_and_no_rights(container: Service):
     status = dict(
         line.split(":\t", 1) for line in container.execute("cat", "/proc/1/status").splitlines() if ":\t" in line
     )
@@ -46,7 +49,7 @@ def test_it_has_no_root_and_no_rights(container: Container):
     container.execute("touch", "/data/written")
 
 
-def test_it_has_no_tools_to_build_with_and_no_secret(container: Container, containers: Engine, admin_key: Path):
+def test_it_has_no_tools_to_build_with_and_no_secret(container: Service, containers: Engine, admin_key: Path):
     for tool in ("gcc", "cc", "ld", "make", "strip", "pip"):
         container.execute("sh", "-c", f"command -v {tool}", fails=True)
     described = containers("image", "inspect", containers.image) + containers("history", "--no-trunc", containers.image)
@@ -56,7 +59,7 @@ def test_it_has_no_tools_to_build_with_and_no_secret(container: Container, conta
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
 
-def test_the_versions_are_those_of_the_constraints(container: Container):
+def test_the_versions_are_those_of_the_constraints(container: Service):
     listing = "from importlib.metadata import distributions as d; print(*{f'{x.name}=={x.version}' for x in d()})"
     installed = {
         line.lower().replace("_", "-").replace(".", "-") for line in container.execute("python", "-c", listing).split()
@@ -66,16 +69,18 @@ def test_the_versions_are_those_of_the_constraints(container: Container):
     assert others <= {"deltabar"}
 
 
-def test_it_counts_the_cores_that_it_may_use(container: Container):
+def test_it_counts_the_cores_that_it_may_use(container: Service):
     assert container.execute("python", "-c", "from core.threads import cores, quota; print(quota())").split() == ["1.5"]
 
 
-def test_it_is_no_larger_than_it_says(containers: Engine):
+def test_it_is_no_larger_than_it_says(containers: Engine, container: Service):
     [image] = json.loads(containers("image", "inspect", containers.image))
     assert image["Size"] <= LARGEST, f"{image['Size'] / 1e6:.0f} MB"
+    added = int(container.execute("du", "--bytes", "--summarize", "/opt/deltabar").split()[0])
+    assert added <= LARGEST - BASE, f"{added / 1e6:.1f} MB besides the base"
 
 
-def test_every_module_finds_what_it_imports(container: Container):
+def test_every_module_finds_what_it_imports(container: Service):
     """What `docker/trim.sh` takes out of the packages is none of it."""
     found = container.execute("python", "-W", "error", "-c", IMPORTS).split()
     assert {"core.kernels.compiled", "service.app", "service.runner", "service.cli.jobs"} <= set(found)
@@ -93,11 +98,35 @@ def test_without_a_key_it_does_not_start(containers: Engine):
     assert "/run/secrets/deltabar_admin_key" in said
 
 
-def test_its_check_tells_whether_it_is_ready(container: Container):
+def test_its_check_tells_whether_it_is_ready(container: Service):
     assert container.is_healthy()
 
 
-def test_the_way_of_a_job(container: Container, client: Client, admin_key: Path, tmp_path: Path):
+def test_a_worker_by_itself_is_well_until_it_hangs(container: Service, containers: Engine, volume: Volume):
+    """As docker/compose.yaml and the manifests have it."""
+    lease = 5
+    with containers.worker(volume, "deltabar worker --check", lease_seconds=lease) as worker:
+        assert eventually(lambda: container.said_by("workers") == "2 at work", PATIENCE), worker.log()
+        assert worker.is_healthy(), worker.log()
+        worker.signal("STOP")
+        time.sleep(lease)
+        assert "has shown signs of life" in worker.execute("deltabar", "worker", "--check", fails=True)
+
+
+def test_the_cookie_with_the_key_is_for_tls_alone_behind_a_proxy(container: Service, admin_key: Path):
+    """A proxy's requests come from the address of the engine's network, which isn't loopback."""
+    for scheme, is_secure in (("https", True), ("http", False)):
+        answer = httpx.post(
+            f"{container.url}/sign-in",
+            data={"key": admin_key.read_text()},
+            headers={"X-Forwarded-Proto": scheme},
+            trust_env=False,
+        )
+        assert answer.status_code == 303
+        assert ("Secure" in answer.headers["set-cookie"]) == is_secure
+
+
+def test_the_way_of_a_job(container: Service, client: Client, admin_key: Path, tmp_path: Path):
     with Client(container.url, api_key="") as stranger, pytest.raises(Exception, match="key"):
         stranger.jobs.list()
     dataset = client.datasets.upload(PENGUINS)
@@ -117,7 +146,7 @@ def test_the_way_of_a_job(container: Container, client: Client, admin_key: Path,
         assert "deltabar_jobs" in http.get("/metrics").text
 
 
-def test_the_pages_and_what_they_load_are_there(container: Container):
+def test_the_pages_and_what_they_load_are_there(container: Service):
     with httpx.Client(base_url=container.url, trust_env=False, follow_redirects=True) as http:
         page = http.get("/", headers={"Accept": "text/html"})
         assert "<html" in page.text
@@ -141,7 +170,7 @@ def test_every_format_is_read(client: Client, tmp_path: Path):
         assert client.datasets.upload(path).rows == 20
 
 
-def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Container, client: Client):
+def test_stopped_while_a_job_trains_it_goes_on_from_the_checkpoint(container: Service, client: Client):
     dataset = client.datasets.upload(PENGUINS)
     job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=ENDLESS)
     assert eventually(lambda: client.jobs.get(job.id).progress.epoch > 10)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +101,14 @@ def new_database(request: pytest.FixtureRequest) -> NewDatabase:
             yield {"database_url": url}
 
     return settings_of_one
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without a table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'deltabar.db'}"
+    else:
+        server: Server = request.getfixturevalue("postgresql")
+        with server.database("template0") as url:
+            yield url

@@ -21,14 +21,14 @@ Result = tuple[str, dict[str, list[Any]], dict[str, Any]]
 
 
 def result_of(context: Context, job_id: str) -> Result:
-    """Return the sha-256 of the job's weights, its curve without the times, and its card but for the data's id."""
+    """Return the sha-256 of the job's weights, its curve without the times, and its card without its data's id."""
     with context.database.read() as session:
         folder = session.scalars(select(tables.Model.folder).where(tables.Model.job_id == job_id)).one()
     weights = (context.storage.path(folder) / WEIGHTS).read_bytes()
     columns = Curve(context, job_id).columns()
     del columns["seconds"]
     card = read_card(context.storage.path(folder)) or {}
-    del card["data"]  # the same table has another id elsewhere
+    del card["data"], card["spec"]["metadata"]  # the same table has another id elsewhere; what users note is theirs
     return hashlib.sha256(weights).hexdigest(), columns, card
 
 

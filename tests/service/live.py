@@ -17,6 +17,7 @@ from service.app import create_app
 from service.context import Context
 from service.serving import listen, url_of
 from service.settings import Settings
+from tests.service.processes import PATIENCE
 from tests.service.workplace import INGESTION, ingestion_for
 
 
@@ -34,7 +35,7 @@ def live(data_dir: Path, **settings: Any) -> Iterator[tuple[httpx.Client, Contex
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
             app.state.context = replace(app.state.context, ingestion=ingestion_for(settings))
-            with httpx.Client(base_url=url_of(bound), trust_env=False, timeout=30.0) as client:
+            with httpx.Client(base_url=url_of(bound), trust_env=False, timeout=PATIENCE) as client:
                 yield client, app.state.context
         finally:
             app.state.context.stopping.set()

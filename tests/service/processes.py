@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "service.cli"]
-PATIENCE = 60.0
+PATIENCE = 300.0
+"""Seconds that a busy machine may take for what an idle one does in one or two."""
 
 
 @dataclass

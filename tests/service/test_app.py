@@ -106,6 +106,8 @@ def test_every_route_is_described(description: dict[str, Any]):
         "GET /v1/predictions",
         "GET /v1/predictions/{prediction_id}",
         "DELETE /v1/predictions/{prediction_id}",
+        "GET /v1/predictions/{prediction_id}/events",
+        "GET /v1/predictions/{prediction_id}/events/stream",
         "GET /v1/predictions/{prediction_id}/content",
         "POST /v1/predictions/{prediction_id}/cancel",
         "POST /v1/predictions/{prediction_id}/retry",

@@ -1,4 +1,4 @@
-"""The command line, in real processes."""
+"""The command line, in real processes; what ends before it does anything is asked for in the test's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.db import Database
 from service.demo import follow
 from service.jobs.schemas import Job
 from service.settings import Settings
-from tests.service.commands import assert_one_message, deltabar
+from tests.service.commands import assert_one_message, deltabar, invoke
 from tests.service.conftest import PENGUINS
 from tests.service.processes import COMMAND, eventually, processes_on, serving
 
@@ -46,16 +46,16 @@ def test_without_a_command_it_shows_the_help():
     "arguments", [["serv"], ["serve", "--prot", "1"], ["serve", "--port", "65536"], ["serve", "--port", "x"]]
 )
 def test_wrong_arguments_end_with_2(arguments: list[str]):
-    assert deltabar(*arguments).returncode == 2
+    assert invoke(*arguments).returncode == 2
 
 
 def test_an_address_that_others_could_reach_needs_keys(tmp_path: Path):
     arguments = ("serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", str(tmp_path))
     for _ in range(2):
         assert_one_message(deltabar(*arguments), 1, "0.0.0.0", "API key", "deltabar keys create --owner NAME")
-        key_id = deltabar("keys", "create", "--owner", "ann", "--data-dir", str(tmp_path)).stderr.split()[0]
-        deltabar("keys", "revoke", key_id, "--data-dir", str(tmp_path))
-    open_to_all = deltabar(*arguments, DELTABAR_REQUIRE_KEYS="false")
+        key_id = invoke("keys", "create", "--owner", "ann", "--data-dir", str(tmp_path)).stderr.split()[0]
+        invoke("keys", "revoke", key_id, "--data-dir", str(tmp_path))
+    open_to_all = invoke(*arguments, DELTABAR_REQUIRE_KEYS="false")
     assert_one_message(open_to_all, 2, "DELTABAR_REQUIRE_KEYS", "'0.0.0.0'", "deltabar keys create", "127.0.0.1")
 
 
@@ -65,8 +65,8 @@ def test_an_address_that_is_none(tmp_path: Path):
 
 
 def test_a_wrong_variable_is_named():
-    assert_one_message(deltabar("serve", DELTABAR_PORT="http"), 2, "DELTABAR_PORT", "'http'")
-    assert_one_message(deltabar("worker", DELTABAR_PROT="1"), 2, "DELTABAR_PROT", "DELTABAR_PORT")
+    assert_one_message(invoke("serve", DELTABAR_PORT="http"), 2, "DELTABAR_PORT", "'http'")
+    assert_one_message(invoke("worker", DELTABAR_PROT="1"), 2, "DELTABAR_PROT", "DELTABAR_PORT")
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])
@@ -223,10 +223,10 @@ def test_on_a_terminal_the_demo_draws_a_bar(client: Client, penguins_job: Job):
 
 def test_the_demo_without_its_table_or_its_folder(tmp_path: Path):
     missing = tmp_path / "missing.csv"
-    assert_one_message(deltabar("demo", str(missing)), 1, str(missing), "leave the file out")
+    assert_one_message(invoke("demo", str(missing)), 1, str(missing), "leave the file out")
     output = tmp_path / "file"
     output.write_text("")
-    assert_one_message(deltabar("demo", str(PENGUINS), "--output", str(output)), 1, str(output))
+    assert_one_message(invoke("demo", str(PENGUINS), "--output", str(output)), 1, str(output))
 
 
 def test_the_demo_with_another_table_fails_and_stops_the_service(tmp_path: Path):

@@ -15,7 +15,6 @@ from service.db import Database
 from service.settings import Settings
 from service.tables import Base, Event, Job, Training
 from tests.service.conftest import NewDatabase
-from tests.service.postgresql import Server
 
 
 @pytest.fixture
@@ -25,17 +24,6 @@ def database(tmp_path: Path, new_database: NewDatabase) -> Iterator[Database]:
         database.migrate()
         yield database
         database.close()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database without a table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'deltabar.db'}"
-    else:
-        server: Server = request.getfixturevalue("postgresql")
-        with server.database("template0") as url:
-            yield url
 
 
 def test_migrations_give_the_tables_that_the_code_has(empty: str):

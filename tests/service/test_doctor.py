@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from service.db import Database
 from service.doctor import Finding
 from service.settings import Settings
 from tests.service.commands import deltabar
-from tests.service.conftest import NewDatabase
+from tests.service.processes import eventually, serving
 
 pytest.importorskip("cupy", exc_type=ImportError)
 
@@ -31,7 +30,7 @@ def test_a_machine_that_can_do_its_work(tmp_path: Path):
     told = json.loads(done.stdout)
     assert told["ok"] is True
     found = {each["name"]: each for each in told["checks"]}
-    assert set(found) == {"versions", "processor", "driver", "cupy", "storage", "blas", "cpu", "database"}
+    assert set(found) == {"versions", "processor", "driver", "cupy", "storage", "database", "blas", "cpu", "keys"}
     assert found["cpu"]["figures"]["gflops"] > 0
     assert found["blas"]["figures"]["libraries"]
     assert found["processor"]["figures"]["usable"] >= 1
@@ -51,21 +50,20 @@ def test_one_that_cannot_says_what_to_do_and_fails(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_how_the_database_stands(new_database: NewDatabase, tmp_path: Path):
-    with new_database() as given:
-        settings = Settings(data_dir=tmp_path, **given)
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("good", "missing")
-        prepare(settings)
-        assert doctor.database(settings).figures["tables"] == "current"
-        revise(settings, "0001")
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("good", "older")
-        assert "back up" in found.says
-        revise(settings, "9999")
-        found = doctor.database(settings)
-        assert (found.state, found.figures["tables"]) == ("bad", "unknown")
-        assert "newer" in found.advice
+def test_how_the_database_stands(empty: str, tmp_path: Path):
+    settings = Settings(data_dir=tmp_path, database_url=empty)
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("good", "missing")
+    prepare(settings)
+    assert doctor.database(settings).figures["tables"] == "current"
+    revise(settings, "0001")
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("good", "older")
+    assert "back up" in found.says
+    revise(settings, "9999")
+    found = doctor.database(settings)
+    assert (found.state, found.figures["tables"]) == ("bad", "unknown")
+    assert "newer" in found.advice
 
 
 def revise(settings: Settings, revision: str) -> None:
@@ -77,11 +75,14 @@ def revise(settings: Settings, revision: str) -> None:
 
 def test_without_a_key_where_one_is_needed(tmp_path: Path):
     settings = Settings(data_dir=tmp_path, host="0.0.0.0")
-    found = doctor.database(settings)
+    found = doctor.keys(settings)
     assert found.state == "bad"
     assert "deltabar keys create" in found.advice
     given = Settings(data_dir=tmp_path, host="0.0.0.0", admin_key="k" * 32)  # type: ignore[arg-type] -- as in a file
-    assert doctor.database(given).state == "good"
+    assert doctor.keys(given).state == "good"
+    assert doctor.keys(Settings(data_dir=tmp_path)).state == "good"
+    unread = Settings(data_dir=tmp_path, host="0.0.0.0", database_url="postgresql://127.0.0.1:1/none")
+    assert doctor.keys(unread).state == "absent"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
@@ -156,13 +157,25 @@ def test_gpus_without_cupy(monkeypatch: pytest.MonkeyPatch):
     assert doctor.cupy().state == "absent"
 
 
-def test_a_worker_tells_it_with_its_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.INFO, logger="service.doctor"):
-        doctor.tell(Settings(data_dir=tmp_path, devices="cpu"))
-    by_name = {record.getMessage().partition(":")[0]: vars(record) for record in caplog.records}
-    assert {"versions", "processor", "driver", "cupy", "storage"} <= set(by_name)
-    assert by_name["processor"]["processor"]["devices"] == ["cpu"]
-    assert by_name["storage"]["storage"]["free_bytes"] > 0
+def told_in(log: Path) -> dict[str, dict[str, Any]]:
+    """Return what a log in JSON tells of the doctor's findings, by their names."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    found = {line["message"].partition(":")[0]: line for line in lines if line["logger"] == "service.doctor"}
+    return {name: line[name] for name, line in found.items()}
+
+
+def test_the_service_logs_the_same_when_it_starts(tmp_path: Path):
+    names = {"versions", "processor", "driver", "cupy", "storage", "database"}
+    with serving(tmp_path / "one", devices="cpu", log_format="json") as service:
+        assert eventually(lambda: set(told_in(service.log)) == names | {"blas", "cpu"})  # the worker has measured
+        told = told_in(service.log)
+    assert told["processor"]["devices"] == ["cpu"]
+    assert told["storage"]["free_bytes"] > 0
+    assert told["database"]["tables"] == "current"
+    assert told["blas"]["libraries"]
+    assert told["cpu"]["gflops"] > 0
+    with serving(tmp_path / "two", "--workers", "0", log_format="json") as service:
+        assert set(told_in(service.log)) == names
 
 
 def test_the_report_is_bad_with_one_bad_finding():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +15,12 @@ import pytest
 
 from service import keys, logs
 from service.client import Client
+from service.datasets.files import table_key
+from tests.service.history import ended
 from tests.service.live import live
-from tests.service.processes import serving
-from tests.service.workplace import PENGUINS
+from tests.service.processes import PATIENCE, serving
+from tests.service.test_worker_processes import worker_on
+from tests.service.workplace import PENGUINS, post, upload, workplace
 
 SECRETS = {
     "authorization": "Bearer dbar_hunter2hunter2",
@@ -41,6 +46,7 @@ def configured(format: logs.Format) -> Iterator[None]:
         yield
     finally:
         client.setLevel(logging.NOTSET)
+        logging.captureWarnings(False)
         root.handlers[:], root.level = handlers, level
 
 
@@ -71,6 +77,18 @@ def test_text_names_what_it_is_about_unless_the_message_does(capfd: pytest.Captu
     with configured("text"), logs.about(job_id="job_1", attempt=2):
         logging.getLogger("service.x").info("job_1 goes on")
     assert capfd.readouterr().err.rstrip().endswith("INFO service.x: job_1 goes on [attempt=2]")
+    with configured("text"), logs.about(job_id="job_12", attempt=2):
+        logging.getLogger("service.x").info("job_12 goes on")
+    assert capfd.readouterr().err.rstrip().endswith("INFO service.x: job_12 goes on [attempt=2]")
+
+
+def test_a_warning_is_a_line_that_says_what_it_is_about(capfd: pytest.CaptureFixture[str]):
+    with configured("json"), warnings.catch_warnings(), logs.about(job_id="job_1"):
+        warnings.simplefilter("always")
+        warnings.warn("deprecated\nsince 3.0", stacklevel=1)
+    [line] = lines_of(capfd.readouterr().err)
+    assert (line["level"], line["logger"], line["job_id"]) == ("WARNING", "py.warnings", "job_1")
+    assert "deprecated\nsince 3.0" in line["message"]
 
 
 def test_every_request_has_a_line_and_none_has_a_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
@@ -126,3 +144,27 @@ def test_everything_that_the_service_and_its_worker_say_is_json(tmp_path: Path):
     assert {(line["job_id"], line["attempt"]) for line in told} == {(job.id, 1)}
     routes = {line.get("route") for line in lines}
     assert {"/v1/datasets", "/v1/jobs", "/v1/jobs/{job_id}"} <= routes
+
+
+def test_what_worker_and_child_say_of_a_job_names_it_and_the_attempt(tmp_path: Path):
+    """The file with the data set's rows is gone: the child can't read it, says so, and the worker tries again."""
+    with workplace(tmp_path / "data") as context:
+        dataset = upload(context)
+        context.storage.delete(table_key(dataset.id))
+        job = post(context, dataset, max_attempts=2)
+        with worker_on(context) as worker:
+            done = ended(context, job)
+            worker.popen.send_signal(signal.SIGTERM)
+            assert worker.popen.wait(PATIENCE) == 0
+        lines = lines_of(worker.log)
+    assert done.error is not None
+    assert done.error.code == "storage_failed"
+    by_attempt = [(job.id, 1), (job.id, 2)]
+    for logger, said in (
+        ("service.runner", "a file can't be read or written"),
+        ("service.worker", "in process"),
+        ("service.attempt", "failed"),
+    ):
+        told = [line for line in lines if line["logger"] == logger and said in line["message"]]
+        assert [(line["job_id"], line["attempt"]) for line in told] == by_attempt, lines
+    assert not [line for line in lines if job.id in json.dumps(line) and "attempt" not in line]

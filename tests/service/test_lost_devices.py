@@ -98,6 +98,20 @@ def test_a_device_that_never_computed_takes_no_job(tmp_path: Path, lost: Path, m
         assert get_job(context, job.id).attempts == 0
 
 
+def test_the_worker_logs_what_there_is_to_say_of_its_gpu_once(context: Context, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, "service.doctor")
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "service.doctor"]
+
+    assert eventually(told)
+    dataset = upload(context)
+    for _ in range(2):  # each of which lets another child warm up
+        ended(context, post(context, dataset, epochs=1, device="cuda"))
+    [line] = told()
+    assert re.match(r"cuda:0: an allocation, a kernel and a product work; [\d.]+ GiB free; [\d.,]+ GFLOP/s", line)
+
+
 def test_out_of_memory_on_a_gpu_names_limit_and_estimate_and_ends_the_child_that_holds_it(
     tmp_path: Path, lost: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

@@ -10,8 +10,10 @@ from service import measuring
 from service.measuring import Measuring
 from tests.service.processes import eventually
 
+FOUND = """print('{"calibration": {"start": 1}, "findings": []}')"""
 
-@pytest.mark.parametrize(("code", "stored"), [('print("{}")', [{}]), ("raise SystemExit(1)", [])])
+
+@pytest.mark.parametrize(("code", "stored"), [(FOUND, [{"start": 1}]), ("raise SystemExit(1)", [])])
 def test_a_measurement_that_is_over_is_stored_once_and_can_be_closed(
     monkeypatch: pytest.MonkeyPatch, code: str, stored: list[dict[str, Any]]
 ):

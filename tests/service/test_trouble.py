@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from service import tables
 from service.context import Context
-from service.jobs import actions, held, queue
+from service.jobs import held, queue
 from service.jobs.schemas import Job
-from service.jobs.service import get_job
 from service.models.predictor import WEIGHTS
 from tests.service.history import ended, history_of, states_of, training
 from tests.service.jobs.api.asking import post, problem
 from tests.service.live import live
+from tests.service.obstacles import KIB, fill, locked, small_disk
 from tests.service.postgresql import Server
-from tests.service.processes import eventually
 from tests.service.test_worker_processes import worker_on
 from tests.service.workplace import PENGUINS, upload, workplace
 from tests.service.workplace import post as post_job
 
-KIB = 1024
-
 
 def uploaded(http: httpx.Client) -> str:
     return http.post("/v1/datasets", params={"name": "penguins"}, content=PENGUINS.read_bytes()).json()["id"]
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the write lock of the SQLite file, as another process would."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-
-
-@contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """Yield a folder with room for `size` bytes."""
-    folder.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
-    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small file system can be mounted by root only, and not in every container")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(path: Path) -> None:
-    """Write to `path` until nothing more goes in."""
-    with path.open("wb", buffering=0) as file:
-        for size in (64 * KIB, KIB, 1):
-            with suppress(OSError):
-                while True:
-                    file.write(bytes(size))
 
 
 def test_a_lock_held_for_too_long_is_a_503_and_reading_goes_on(tmp_path: Path):
@@ -156,22 +117,6 @@ def test_jobs_outlive_a_server_that_dies_again_and_again(tmp_path: Path, fragile
             history = history_of(rough, job.id)
             assert [sequence for sequence, _, _ in history] == list(range(1, len(history) + 1))
             assert weights_of(rough, job) == expected
-
-
-def test_a_lock_held_for_too_long_costs_a_running_job_nothing(tmp_path: Path):
-    path = tmp_path / "tables.db"
-    with (
-        workplace(tmp_path / "data", database_url=f"sqlite:///{path}?timeout=0.1") as context,
-        worker_on(context) as worker,
-    ):
-        job = training(context, post_job(context, upload(context), epochs=1_000_000))
-        with locked(path):
-            assert eventually(lambda: "database_locked" in worker.log)
-            reached = get_job(context, job.id).progress.epoch
-        assert eventually(lambda: get_job(context, job.id).progress.epoch > reached)
-        assert states_of(context, job) == ["queued", "running"]
-        actions.cancel(context, job.id)
-        assert (ended(context, job).state, get_job(context, job.id).attempts) == ("cancelled", 1)
 
 
 def weights_of(context: Context, job: Job) -> bytes:

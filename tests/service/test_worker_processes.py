@@ -19,13 +19,14 @@ from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from tests.service.conftest import NewDatabase
 from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of, training
+from tests.service.obstacles import freeze, let_run_out
 from tests.service.processes import PATIENCE, eventually, processes_on
 from tests.service.workplace import post, upload, workplace
 
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000}
 POLL = 0.02
-LEASE = 4.0
-"""Of a worker that is to lose it: short, and longer than a busy machine may keep it from renewing."""
+LEASE = 60.0
+"""Of all workers: one that a busy machine doesn't keep them from renewing. Who is to lose it doesn't wait so long."""
 
 
 class Process:
@@ -33,12 +34,12 @@ class Process:
 
     def __init__(self, context: Context, log: Path, *options: str, **settings: object) -> None:
         chosen = context.settings
-        settings |= {"data_dir": chosen.data_dir, "database_url": chosen.database_url, "poll_seconds": POLL}
+        known = {"data_dir": chosen.data_dir, "database_url": chosen.database_url, "poll_seconds": POLL}
         self._log, self._data_dir = log, context.settings.data_dir
         with log.open("w") as errors:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "service.worker", *options],
-                env=os.environ | {f"DELTABAR_{name.upper()}": str(value) for name, value in settings.items()},
+                env=os.environ | {f"DELTABAR_{name.upper()}": str(value) for name, value in (known | settings).items()},
                 stdin=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
@@ -117,9 +118,10 @@ def test_a_killed_worker_loses_nothing(context: Context, dataset: Dataset):
         training(context, job)
         worker.popen.kill()
         assert eventually(worker.alone), "the children outlive their worker"
+    let_run_out(context, job)
     leftover = files.draft(context.storage, files.folder(job.id, 1))
     leftover.mkdir(parents=True)
-    with worker_on(context, lease_seconds=60) as worker:
+    with worker_on(context, lease_seconds=LEASE) as worker:
         assert eventually(lambda: row_of(context, job.id)["attempts"] == 2)
         training(context, job)
         actions.cancel(context, job.id)
@@ -151,7 +153,7 @@ def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
     job = post(context, dataset, **ENDLESS)
     with worker_on(context, lease_seconds=LEASE) as worker:
         training(context, job)
-        worker.popen.send_signal(signal.SIGSTOP)
+        freeze(context, job, worker.popen.pid)
         lease = claimed(context)
         assert lease.attempt == 2
         before = history_of(context, job.id)
@@ -162,12 +164,12 @@ def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
 
 
 def test_a_lease_is_kept_while_an_epoch_takes_longer(context: Context, dataset: Dataset):
-    slow = {"layers": [{"units": 4096}, {"units": 4096}]}
+    slow, seconds = {"layers": [{"units": 4096}, {"units": 4096}]}, 4.0
     job = post(context, dataset, network=slow, batch_size=1)
-    with worker_on(context, lease_seconds=LEASE):
+    with worker_on(context, lease_seconds=seconds):
         assert eventually(lambda: row_of(context, job.id)["state"] == "running")
         first = row_of(context, job.id)["lease_expires_at"]
-        assert eventually(lambda: row_of(context, job.id)["lease_expires_at"] > first + LEASE)
+        assert eventually(lambda: row_of(context, job.id)["lease_expires_at"] > first + seconds)
         row = row_of(context, job.id)
         assert (row["state"], row["epochs_done"], row["lease_token"]) == ("running", 0, 1)
 

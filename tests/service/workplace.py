@@ -77,6 +77,6 @@ def upload(context: Context, path: Path = PENGUINS) -> Dataset:
 
 def post(context: Context, dataset: Dataset, target: str = "species", **spec: Any) -> Job:
     """Queue a job, on the CPU."""
-    return post_job(
-        context, JobRequest.model_validate({"dataset_id": dataset.id, "target": target, "device": "cpu", **spec})
-    )
+    body = {"dataset_id": dataset.id, "target": target, "device": "cpu", **spec}
+    job, _ = post_job(context, JobRequest.model_validate(body))
+    return job

@@ -4,6 +4,7 @@ import { actions } from "./actions.js";
 import { ask, notice, Refusal } from "./api.js";
 import { Curves } from "./curves.js";
 import { elements, patch, says } from "./live.js";
+import { predictAll, watchPredictions } from "./predictions.js";
 
 const MOST_POINTS = 2000, AGAIN_SECONDS = 3;
 const page = document.getElementById("job");
@@ -35,6 +36,7 @@ function refresh() {
         const other = fresh.getElementById(part.id);
         if (other) patch(part, other);
       }
+      watchPredictions(refresh);
     })
     .catch(() => {})
     .finally(() => setTimeout(() => {
@@ -93,6 +95,7 @@ actions((action) => {
 });
 addEventListener("pagehide", () => source?.close());
 begin().catch((error) => notice(error.message));
+watchPredictions(refresh);
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
@@ -108,6 +111,10 @@ document.addEventListener("click", async (event) => {
 });
 
 document.addEventListener("submit", async (event) => {
+  if (event.target.id === "predict-all") {
+    event.preventDefault();
+    predictAll(event.target, document.getElementById("model").dataset.model, refresh);
+  }
   if (event.target.id !== "predict") return; // it comes with the model
   event.preventDefault();
   const row = {};

@@ -6,7 +6,6 @@ host's arrays don't mix with the device's, and kernels are launched through `raw
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from tests.core.gpu import stand_in_streams
 from tests.core.gpu.kernel_formulas import compute_by_formulas
 from tests.core.gpu.raw_kernels import Executor, RawModule
-from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy, syncdetect
+from tests.core.gpu.stand_in_array import StandInArray, call_function, call_ufunc, cupy, signature_of, syncdetect
 
 STREAMS = ("Stream", "Event", "get_current_stream", "alloc_pinned_memory")
 """Of `cupy.cuda`, what `stand_in_streams` has."""
@@ -96,14 +95,14 @@ class CupyStandIn:
         return self._pinned_pool
 
     def asarray(self, *args: Any, **options: Any) -> StandInArray:
-        given = inspect.signature(cupy.asarray).bind(*args, **options).arguments
+        given = signature_of("asarray").bind(*args, **options).arguments
         value, dtype = given["a"], given.get("dtype")
         if isinstance(value, StandInArray) and dtype in (None, value.dtype):
             return value
         return StandInArray(np.array(value.host if isinstance(value, StandInArray) else value, dtype))
 
     def asnumpy(self, *args: Any, **options: Any) -> np.ndarray:
-        return inspect.signature(cupy.asnumpy).bind(*args, **options).arguments["a"].get()
+        return signature_of("asnumpy").bind(*args, **options).arguments["a"].get()
 
     def empty(self, *args: Any, **options: Any) -> StandInArray:
         array = call_function("empty", *args, **options)
@@ -113,7 +112,7 @@ class CupyStandIn:
         return array
 
     def take(self, *args: Any, **options: Any) -> StandInArray:
-        given = inspect.signature(cupy.take).bind(*args, **options).arguments
+        given = signature_of("take").bind(*args, **options).arguments
         if given.get("out") is not None and given["out"].dtype != given["a"].dtype:
             raise TypeError("Output dtype mismatch")  # NumPy would convert
         return call_function("take", *args, **options)

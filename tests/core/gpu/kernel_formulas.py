@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -56,10 +56,15 @@ def sources() -> list[tuple[Callable[[Any, str], str], Any]]:
 
 
 def _formula_of(code: str) -> Any:
-    for source, formula in sources():
-        if any(source(formula, dtype) == code for dtype in cuda.CTYPES):
-            return formula() if isinstance(formula, type) else formula
+    if code in (known := _by_source()):
+        formula = known[code]
+        return formula() if isinstance(formula, type) else formula
     raise NotImplementedError("this source isn't one of core.kernels.cuda's, so its formula isn't known")
+
+
+@cache
+def _by_source() -> dict[str, Any]:
+    return {source(formula, dtype): formula for source, formula in sources() for dtype in cuda.CTYPES}
 
 
 def _bias_activation(

@@ -131,8 +131,14 @@ def call_ufunc(name: str, *operands: Any, **options: Any) -> StandInArray:
 
 def call_function(name: str, *args: Any, **options: Any) -> Any:
     """Call NumPy's function `name` with arguments that fit the signature of CuPy's."""
-    bound = inspect.signature(getattr(cupy, name)).bind(*args, **options)
+    bound = signature_of(name).bind(*args, **options)
     return wrap(getattr(np, name)(*unwrap(bound.args), **unwrap(bound.kwargs)))
+
+
+@cache
+def signature_of(name: str) -> inspect.Signature:
+    """Return the signature of CuPy's function `name`; reading it takes longer than many a call."""
+    return inspect.signature(getattr(cupy, name))
 
 
 @cache

@@ -24,7 +24,8 @@ ATOMIC = r"\b(?:atom|red)\."
 """Instructions whose order, and so the rounding of a sum, is another in each run."""
 
 
-@pytest.mark.parametrize("architecture", ["sm_70", "sm_80", "sm_90"])
+# The oldest and the newest: one between has all that the oldest has.
+@pytest.mark.parametrize("architecture", ["sm_70", "sm_90"])
 @pytest.mark.parametrize("dtype", cuda.CTYPES)
 @pytest.mark.parametrize(("source", "formula"), sources(), ids=[formula.name for _, formula in sources()])
 def test_source_compiles(source: Callable[[Any, str], str], formula: Any, dtype: str, architecture: str) -> None:
@@ -53,7 +54,7 @@ def every_formula() -> list[Formulas]:
 
 @pytest.mark.parametrize(
     ("dtype", "architecture"),
-    [("float32", "sm_70"), ("float32", "sm_80"), ("float32", "sm_90"), ("float64", "sm_80")],
+    [("float32", "sm_70"), ("float32", "sm_90"), ("float64", "sm_80")],
 )
 @pytest.mark.parametrize("formulas", every_formula(), ids=lambda formulas: formulas.name)
 def test_many_steps_compile(formulas: Formulas, dtype: str, architecture: str) -> None:

@@ -40,7 +40,7 @@ EVERY: list[Layer[Any]] = [
     PRelu(0.1),
     Maxout(),
     Maxout(3),
-    Dense(N, "sigmoid", initializer=Constant(0.25)),
+    Dense(N, "tanh", initializer=Constant(0.25)),
     Dropout(0.3),
     LayerNorm(),
     BatchNorm(momentum=0.25),

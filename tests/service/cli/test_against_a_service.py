@@ -80,7 +80,17 @@ def test_a_job_from_a_file_to_the_model(tmp_path: Path, monkeypatch: pytest.Monk
     logged = [json.loads(line) for line in ok("jobs", "logs", job_id, "--metrics", "--follow", "--json").splitlines()]
     assert [event["sequence"] for event in logged] == [event["sequence"] for event in events]
 
+    for format, begins in {"png": b"\x89PNG", "svg": b"<?xml", "csv": b"epoch,"}.items():
+        assert f"{job_id}.{format}: " in ok("jobs", "curve", job_id, "--format", format)
+        assert Path(f"{job_id}.{format}").read_bytes().startswith(begins)
+    assert_one_message(invoke("jobs", "curve", job_id), 2, f"{job_id}.png", "--force")
+
     model_id = job["model_id"]
+    evaluated = told("models", "evaluate", model_id, job["dataset_id"])
+    assert evaluated["rows"] == 344
+    said = ok("models", "evaluate", model_id, str(PENGUINS))
+    assert f"accuracy  {evaluated['metrics']['accuracy']:.4f}" in said
+    assert "IS ↓ PREDICTED →  Adelie  Chinstrap  Gentoo" in said
     assert model_id in ok("models", "list").splitlines()[1]
     assert "Adelie, Chinstrap, Gentoo" in ok("models", "show", model_id)
     assert told("models", "show", model_id)["job_id"] == job_id
@@ -171,6 +181,13 @@ def test_predictions(penguins_job: Job, tmp_path: Path, monkeypatch: pytest.Monk
     assert head == "species,probability_Adelie,probability_Chinstrap,probability_Gentoo"
     assert [line.split(",")[0] for line in lines].count("Gentoo") == pytest.approx(124, abs=5)
     assert_one_message(invoke(*submit, "--output", "predictions.csv"), 2, "predictions.csv is there already")
+    events = [json.loads(line) for line in ok("predictions", "watch", made["id"], "--json").splitlines()]
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert [event["data"]["rows_done"] for event in events if event["kind"] == "rows"][-1] == 344
+    said = ok(*submit, "--watch")
+    for part in ("running (attempt 1)", "row 344/344", "succeeded", "bytes of csv"):
+        assert part in said
+    ok("predictions", "delete", said.partition(":")[0])
 
     other = ok("predictions", "submit", str(penguins_job.model_id), penguins_job.dataset_id, "--format", "parquet")
     assert f"{other.strip()}.parquet: " in ok("predictions", "download", other.strip())

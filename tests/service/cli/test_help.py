@@ -32,10 +32,10 @@ def test_there_is_every_command():
     names = {name.split()[0] for name in EVERY}
     assert names == set(COMMANDS)
     for group, of_it in {
-        "jobs": "submit list show watch pause resume retry cancel delete logs",
+        "jobs": "submit list show watch pause resume retry cancel delete logs curve",
         "datasets": "upload list show delete",
-        "models": "list show download delete",
-        "predictions": "submit list show cancel retry download delete",
+        "models": "list show evaluate download delete",
+        "predictions": "submit list show watch cancel retry download delete",
     }.items():
         assert {f"{group} {name}" for name in of_it.split()} <= EVERY.keys()
 

@@ -9,19 +9,22 @@ from pathlib import Path
 import pytest
 
 from service.client import Client, DeltabarError
-from tests.service.commands import assert_one_message, deltabar
+from tests.service.commands import assert_one_message, deltabar, invoke
 from tests.service.conftest import PENGUINS
 from tests.service.processes import eventually, serving
 
 
 def keys(data_dir: Path, command: str, *arguments: str) -> tuple[str, str]:
-    done = deltabar("keys", command, *arguments, "--data-dir", str(data_dir))
+    done = invoke("keys", command, *arguments, "--data-dir", str(data_dir))
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
 
 def test_a_secret_is_alone_on_standard_output_and_shown_once(tmp_path: Path):
-    said, about = keys(tmp_path, "create", "--owner", "ann", "--name", "ann's laptop", "--max-running", "2")
+    chosen = ("--owner", "ann", "--name", "ann's laptop", "--max-running", "2")
+    done = deltabar("keys", "create", *chosen, "--data-dir", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    said, about = done.stdout, done.stderr
     assert said.startswith("dbk_")
     assert said.split() == [said.rstrip("\n")]
     assert said.strip() not in about
@@ -43,11 +46,11 @@ def test_a_secret_is_alone_on_standard_output_and_shown_once(tmp_path: Path):
 
 def test_what_a_key_cannot_be_is_said(tmp_path: Path):
     folder = ("--data-dir", str(tmp_path))
-    assert_one_message(deltabar("keys", "create", "--owner", "a/b", *folder), 2, "--owner", "'a/b'", "letters")
-    assert deltabar("keys", "create", *folder).returncode == 2
-    assert deltabar("keys", "create", "--owner", "ann", "--scope", "all", *folder).returncode == 2
-    assert deltabar("keys", "create", "--owner", "ann", "--expires", "0", *folder).returncode == 2
-    assert_one_message(deltabar("keys", "revoke", "key_1", *folder), 1, "'key_1'", "deltabar keys list")
+    assert_one_message(invoke("keys", "create", "--owner", "a/b", *folder), 2, "--owner", "'a/b'", "letters")
+    assert invoke("keys", "create", *folder).returncode == 2
+    assert invoke("keys", "create", "--owner", "ann", "--scope", "all", *folder).returncode == 2
+    assert invoke("keys", "create", "--owner", "ann", "--expires", "0", *folder).returncode == 2
+    assert_one_message(invoke("keys", "revoke", "key_1", *folder), 1, "'key_1'", "deltabar keys list")
 
 
 def test_the_way_of_a_job_with_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -104,6 +104,23 @@ def test_predictions_go_to_a_file_that_is_not_overwritten(model: Path, tmp_path:
     assert files(tmp_path) == {"predictions.csv"}
 
 
+def test_a_file_without_any_of_the_models_columns_is_refused(model: Path, tmp_path: Path):
+    rows = table(tmp_path / "others.csv", "ring,weight\nA7,3\n")
+    assert_one_message(invoke("predict", str(model), rows), 2, "ring, weight", "bill_length_mm")
+
+
+def test_who_reads_no_further_hears_nothing_of_it(model: Path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [*COMMAND, "predict", str(model), str(PENGUINS)]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
 def test_rows_come_over_standard_input(model: Path):
     done = invoke("predict", str(model), "-", given="island,flipper_length_mm,ring\nBiscoe,217,A7\n")
     assert done.stdout.splitlines()[1].startswith("Gentoo,")

@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 
 from tests.service.processes import Serving
 
+WHOLE = 10**9
+"""More bytes than any connection here carries."""
+
 
 @contextmanager
 def listening(answer: Callable[[socket.socket, int], None]) -> Iterator[tuple[str, list[int]]]:
@@ -41,13 +44,19 @@ def listening(answer: Callable[[socket.socket, int], None]) -> Iterator[tuple[st
 @contextmanager
 def cut_off(service: Serving, limits: list[int]) -> Iterator[tuple[str, list[int]]]:
     """Stand between client and service, and break the k-th connection after `limits[k]` bytes of answers."""
+    with relaying(service.port, lambda number: limits[number] if number < len(limits) else WHOLE) as running:
+        yield running
+
+
+@contextmanager
+def relaying(port: int, limit_of: Callable[[int], int]) -> Iterator[tuple[str, list[int]]]:
+    """Stand before a service, which may be away, and break the k-th connection after `limit_of(k)` bytes of answers."""
 
     def relay(client: socket.socket, number: int) -> None:
-        left = limits[number] if number < len(limits) else 10**9
-        with client, socket.create_connection(("127.0.0.1", service.port)) as upstream:
-            forward = threading.Thread(target=pump, args=(client, upstream, 10**9))
+        with client, suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as upstream:
+            forward = threading.Thread(target=pump, args=(client, upstream, WHOLE))
             forward.start()
-            pump(upstream, client, left)
+            pump(upstream, client, limit_of(number))
             forward.join()
 
     with listening(relay) as running:

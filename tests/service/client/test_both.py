@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import core
-from service.client import AsyncClient, Client, DeltabarError, LiveJob
+from service.client import AsyncClient, Client, DeltabarError, LiveJob, LivePrediction
 from service.jobs.schemas import Job
 from tests.service.client.cutting import answering, cut_off, listening
 from tests.service.conftest import PENGUINS
@@ -117,6 +117,46 @@ def test_the_way_of_a_job(run: Run, service: Serving, tmp_path: Path):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "weights.safetensors"]
 
     run(service.url, test)
+
+
+def test_the_way_of_a_prediction(run: Run, service: Serving, penguins_job: Job, tmp_path: Path):
+    async def test(client: Any) -> None:
+        asked = {"model_id": penguins_job.model_id, "dataset_id": penguins_job.dataset_id}
+        made = await client.predictions.create(**asked, idempotency_key=f"once {tmp_path.name}")
+        again = await client.predictions.create(**asked, idempotency_key=f"once {tmp_path.name}")
+        assert made.id == again.id
+        ended = await live(client, made).wait(timeout=60)
+        assert isinstance(ended, LivePrediction)
+        assert ended.state == "succeeded"
+        assert ended == await client.predictions.get(made.id)
+        events = await all_of(live(client, ended).events())
+        assert [event.data["rows_done"] for event in events if event.kind == "rows"][-1] == 344
+        history = (await client.predictions.history(made.id)).data
+        assert [event.sequence for event in history] == [event.sequence for event in events]
+        path = await live(client, ended).download(tmp_path / "predictions.csv")
+        assert path.read_text().startswith("species,")
+        assert (await client.predictions.list(limit=1)).data == [ended]
+        await client.predictions.delete(made.id)
+
+    run(service.url, test)
+
+
+def test_a_prediction_whose_answer_is_lost_is_asked_for_again_and_queued_once(
+    run: Run, service: Serving, penguins_job: Job
+):
+    async def test(behind: Any) -> Any:
+        return await behind.predictions.create(
+            model_id=penguins_job.model_id, dataset_id=penguins_job.dataset_id, priority=7
+        )
+
+    with cut_off(service, [10, 10]) as (url, connections):
+        made = run(url, test)
+    assert len(connections) == 3
+    with Client(service.url) as client:
+        assert client.predictions.wait(made.id, timeout=60).state == "succeeded"
+        mine = [each for each in client.predictions.list(limit=100).data if each.priority == 7]
+        assert [each.id for each in mine] == [made.id]
+        client.predictions.delete(made.id)
 
 
 def test_a_job_is_cancelled_by_itself(run: Run, service: Serving, penguins_job: Job):

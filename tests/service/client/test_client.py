@@ -123,7 +123,7 @@ def test_events_come_in_order_and_end_with_the_job(client: Client, penguins_job:
 
 
 def test_a_stream_that_never_recovers_is_given_up(service: Serving, penguins_job: Job, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("service.client.jobs.RETRIES", 2)
+    monkeypatch.setattr("service.client.queued.RETRIES", 2)
     with cut_off(service, [10] * 50) as (url, connections), Client(url) as behind, pytest.raises(ConnectionError):
         list(behind.jobs.events(penguins_job.id))
     assert len(connections) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import typing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import polars as pl
 import pytest
 
 from service.client import Client, Reading
+from service.client.tables import body_of
 from service.datasets.reading import Options
+from service.jobs.schemas import Job
+from tests.service.conftest import PENGUINS
 
 DAY = datetime.datetime(2026, 1, 31, 12, 30)
 POLARS = pl.DataFrame(
@@ -53,6 +57,28 @@ def test_a_frame_arrives_as_it_is(client: Client, frame: Any):
     assert dataset.name == "birds"
     assert [column.name for column in dataset.columns] == ["whole", "fraction", "text", "truth", "date"]
     assert seen(client, dataset.id) == ROWS
+
+
+@pytest.mark.parametrize("frame", [POLARS, PANDAS], ids=["polars", "pandas"])
+def test_a_frame_is_rows_to_predict(frame: Any):
+    columns = body_of(frame)["columns"]
+    assert list(columns) == list(frame.columns)
+    rows = [
+        [cell.partition(".0")[0] if isinstance(cell, str) else cell for cell in row]
+        for row in zip(*columns.values(), strict=True)
+    ]
+    assert rows == ROWS
+    assert json.loads(json.dumps(columns, allow_nan=False)) == columns
+
+
+def test_a_frame_is_predicted_as_its_rows_are(client: Client, penguins_job: Job):
+    features = [feature.name for feature in client.models.get(str(penguins_job.model_id)).features]
+    frame = pl.read_csv(PENGUINS, null_values="NA").select(features).head(20)
+    expected = client.models.predict(str(penguins_job.model_id), frame.to_dicts())
+    pandas = pd.DataFrame(frame.to_dict(as_series=False))
+    categories = pandas.astype({"island": "category"})
+    for rows in (frame, frame.with_columns(pl.col("island").cast(pl.Categorical)), pandas, categories):
+        assert client.models.predict(str(penguins_job.model_id), rows) == expected
 
 
 def test_other_columns_of_pandas(client: Client):

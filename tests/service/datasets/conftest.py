@@ -15,7 +15,6 @@ from tests.service.live import live
 
 MAX_BYTES = 3 * 2**20
 MAX_COLUMNS = 20
-PATIENCE = 60.0
 LIMITS = {"max_upload_bytes": MAX_BYTES, "max_expanded_bytes": MAX_BYTES, "max_columns": MAX_COLUMNS}
 
 
@@ -44,5 +43,4 @@ class App:
 def app(tmp_path_factory: pytest.TempPathFactory, new_database: NewDatabase) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("datasets")
     with new_database() as database, live(folder, **LIMITS, **database) as (http, context):
-        http.timeout = PATIENCE
         yield App(http, context)

@@ -207,6 +207,20 @@ def test_it_is_refused_and_nothing_is_left_behind(strict: App, name: str):
     assert strict.post(f"a,b\n1,{name.replace(',', '')}\n2,x\n".encode()).is_success  # and the next one is served
 
 
+def test_the_process_goes_on_after_a_file_that_is_wrong_and_ends_after_one_that_takes_too_much(strict: App):
+    def idle() -> list[int]:
+        return [process._process.pid for process in strict.context.ingestion._idle]
+
+    assert strict.post(b"a,b\n1,first\n").is_success
+    before = idle()
+    assert before
+    assert strict.post(b"a,b\n1\n").status_code == 422
+    assert idle() == before
+    body, status, _ = next(case for case in CASES.values() if case[1] == 413)
+    assert strict.post(body()).status_code == status
+    assert idle() == before[:-1]
+
+
 def test_no_pickle_runs(strict: App, tmp_path: Path):
     ran = tmp_path / "ran"
     array = objects(ran)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.datasets import values
+from service.datasets import arrays, values
 from service.datasets.spelling import parsed
 from service.problems import Problem
 
@@ -78,3 +78,21 @@ def test_blocks_of_columns_come_back_in_order():
 
     assert values.in_blocks(table, settle).equals(table)
     assert sizes == [values.BLOCK, values.BLOCK, 1]
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(values.MISSING), st.text(values.BLANKS + "\x1c")
+)
+def test_one_cell_is_read_as_a_column_is(cell: str, blanks: str):
+    whole = blanks + cell + blanks
+    assert [values.text(whole)] == values.texts(pl.DataFrame({"a": [whole]}))["a"].to_list()
+
+
+@given(st.lists(st.sampled_from(["a", "b", "z", None]), min_size=1), st.permutations(["a", "b"]), st.booleans())
+def test_few_values_are_found_where_many_are(some: list[str | None], texts: list[str], missing: bool):
+    among = [*texts, *([None] if missing else [])]
+    few = pl.Series(some[: arrays.FEW], dtype=pl.String)
+    many = pl.concat([few] * (arrays.FEW + 1))
+    found = arrays.index_of(few, among)
+    assert arrays.index_of(many, among).tolist() == found.tolist() * (arrays.FEW + 1)
+    assert [among[place] if place >= 0 else None for place in found] == [t if t in among else None for t in few]

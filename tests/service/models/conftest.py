@@ -62,10 +62,10 @@ def _spec(card: dict[str, Any]) -> dict[str, Any]:
     return {"target": card["target"], "task": card["task"], "network": {"layers": layers}, "output": output, **choices}
 
 
-def add_model(context: Context, target: str, units: int = 8, owner: str = LOCAL) -> str:
+def add_model(context: Context, target: str, units: int = 8, owner: str = LOCAL, table: pl.DataFrame = TABLE) -> str:
     """Put a network that was never trained where the worker puts its own, and return the model's id."""
     task = "regression" if target == "mass" else "classification"
-    encoding = fit_encoding(TABLE, columns_of(TABLE), target, task, np.arange(TABLE.height))
+    encoding = fit_encoding(table, columns_of(table), target, task, np.arange(table.height))
     classes = getattr(encoding.target, "classes", None)
     output = (
         core.Dense(3, "softmax")

@@ -37,7 +37,7 @@ from service.problems import Problem
 from service.protocol import PredictionAssignment
 from service.training.course import Wish
 from tests.service.conftest import NewDatabase
-from tests.service.history import published, row_of
+from tests.service.history import history_of, published, row_of
 from tests.service.models.conftest import TABLE, add_model, records
 from tests.service.processes import PATIENCE, eventually
 from tests.service.test_worker import in_thread
@@ -62,7 +62,8 @@ def uploaded(context: Context, rows: pl.DataFrame, folder: Path) -> Dataset:
 
 
 def post(context: Context, model_id: str, dataset_id: str, **fields: Any) -> Prediction:
-    return service.post(context, PredictionRequest(model_id=model_id, dataset_id=dataset_id, **fields))
+    request = PredictionRequest(model_id=model_id, dataset_id=dataset_id, **fields)
+    return service.post_prediction(context, request)[0]
 
 
 def ended(context: Context, prediction: Prediction) -> Prediction:
@@ -72,6 +73,10 @@ def ended(context: Context, prediction: Prediction) -> Prediction:
     found = anyio.run(wait)
     assert found.finished_at is not None, found
     return found
+
+
+def rows_done(number: int) -> News:
+    return News("rows", {"rows_done": number, "rows": ROWS, "seconds": 1.0}, float(number))
 
 
 def read(context: Context, prediction: Prediction) -> pl.DataFrame:
@@ -125,6 +130,43 @@ def test_every_row_is_predicted_as_by_a_call(context: Context, dataset: Dataset)
 
 
 @pytest.mark.usefixtures("working")
+def test_its_events_tell_how_many_rows_are_done(context: Context, dataset: Dataset):
+    made = ended(context, post(context, add_model(context, "species"), dataset.id))
+    history = history_of(context, made.id)
+    assert [data["state"] for _, kind, data in history if kind == "state"] == ["queued", "running", "succeeded"]
+    told = [data for _, kind, data in history if kind == "rows"]
+    assert [told[-1][name] for name in ("rows_done", "rows")] == [ROWS, ROWS]
+    assert history[-1][1] == "state"
+    assert made.result is not None
+    assert made.result.peak_bytes
+
+
+def test_news_of_rows_that_come_together_are_one_event(context: Context, dataset: Dataset):
+    made = post(context, add_model(context, "species"), dataset.id)
+    lease = queue.claim(context.database, lease_seconds=30)
+    assert lease is not None
+    held.append(context.database, lease, [rows_done(10), rows_done(20)], lease_seconds=30)
+    held.append(context.database, lease, [rows_done(30)], lease_seconds=30)
+    told = [data["rows_done"] for _, kind, data in history_of(context, made.id) if kind == "rows"]
+    assert told == [20, 30]
+    assert service.get(context, made.id).rows_done == 30
+    held.cancel(context.database, lease)
+
+
+@pytest.mark.usefixtures("working")
+def test_a_target_that_is_named_as_a_probability_has_a_name_of_its_own(context: Context, dataset: Dataset):
+    """Else two columns of the file would have one name, which fails when the rows are predicted."""
+    target = "probability_Adelie"
+    model_id = add_model(context, target, table=TABLE.rename({"species": target}))
+    made = ended(context, post(context, model_id, dataset.id))
+    assert made.error is None
+    found = read(context, made)
+    assert found.columns == [f"{target}_", target, "probability_Chinstrap", "probability_Gentoo"]
+    assert set(found[f"{target}_"]) <= {"Adelie", "Chinstrap", "Gentoo"}
+    assert found[target].dtype == pl.Float64
+
+
+@pytest.mark.usefixtures("working")
 def test_a_prediction_is_no_job_of_training_and_the_other_way_round(context: Context, dataset: Dataset):
     made = ended(context, post(context, add_model(context, "species"), dataset.id))
     assert made.id not in [job.id for job in list_jobs(context, 100, None, states=[], dataset_id=None)[0]]
@@ -160,10 +202,13 @@ def test_a_killed_one_begins_anew_and_ends_alike(
         start, pids = Child.start, []
 
         def start_and_die(child: Any, assignment: Any) -> None:
+            if pids:
+                start(child, assignment)
+                return
+            pids.append(child.pid)
+            os.kill(child.pid, signal.SIGSTOP)  # else it may be done before it is killed
             start(child, assignment)
-            if not pids:
-                pids.append(child.pid)
-                os.kill(child.pid, signal.SIGKILL)
+            os.kill(child.pid, signal.SIGKILL)
 
         monkeypatch.setattr(Child, "start", start_and_die)
         again = ended(context, post(context, model_id, dataset.id))
@@ -180,7 +225,7 @@ def test_a_silent_workers_prediction_goes_to_another(context: Context, dataset: 
     with in_thread(context):
         assert ended(context, made).attempts == 2
     with pytest.raises(Stale):
-        held.append(context.database, lease, [News("progress", {"epoch": 0, "step": 1}, 0.0)], lease_seconds=30)
+        held.append(context.database, lease, [rows_done(1)], lease_seconds=30)
 
 
 def test_an_answer_that_was_lost_does_no_harm(context: Context, dataset: Dataset):
@@ -214,7 +259,8 @@ def test_one_that_is_cancelled_leaves_nothing_and_can_be_retried(context: Contex
 def test_one_that_runs_is_cancelled_between_two_batches(context: Context, dataset: Dataset, tmp_path: Path):
     wish = Wish()
     running = batches.predict(assignment(context, dataset, tmp_path), wish)
-    assert next(running) == ("progress", {"epoch": 0, "step": batches.BATCH})
+    kind, told = next(running)
+    assert (kind, told["rows_done"], told["rows"]) == ("rows", batches.BATCH, ROWS)
     wish.stop = True
     assert list(running) == [("stopped", {})]
     assert not list((tmp_path / "draft").glob("predictions.*"))
@@ -234,7 +280,7 @@ def test_no_more_than_a_batch_is_predicted_at_a_time(
     monkeypatch.setattr(batches, "BATCH", 3000)
     *told, (last, _) = batches.predict(assignment(context, dataset, tmp_path), Wish())
     assert last == "done"
-    steps = [0, *(data["step"] for _, data in told)]
+    steps = [0, *(data["rows_done"] for _, data in told)]
     assert max(after - before for before, after in pairwise(steps)) == 3000
     assert steps[-1] == ROWS
 

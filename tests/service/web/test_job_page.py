@@ -115,6 +115,23 @@ def test_what_a_job_has_made_can_be_taken(opened: Opened, client: Client, pengui
         assert page.request.get(address or "").ok
 
 
+def test_a_data_set_is_predicted_and_its_file_taken(opened: Opened, client: Client, penguins_job: Job):
+    page = opened.page(f"/jobs/{penguins_job.id}")
+    form = page.locator("#predict-all")
+    form.get_by_label("Data set").select_option(penguins_job.dataset_id)
+    form.get_by_label("File").select_option("csv")
+    form.get_by_role("button").press("Enter")
+    made = page.locator("#predictions tbody tr").first
+    expect(made).to_contain_text("344 / 344")
+    expect(made.locator(".state")).to_have_text("succeeded")
+    with page.expect_download() as download:
+        made.get_by_role("link", name="csv", exact=True).click()
+    head, *rows = download.value.path().read_text().splitlines()
+    assert head.startswith("species,")
+    assert len(rows) == 344
+    client.predictions.delete(made.get_attribute("id") or "")
+
+
 def test_the_spec_is_copied(opened: Opened, penguins_job: Job):
     page = opened.page(f"/jobs/{penguins_job.id}", permissions=["clipboard-read", "clipboard-write"])
     for name in ("JSON", "curl", "Python"):

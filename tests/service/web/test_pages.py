@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 from service import keys
 from service.caller import Scope
 from service.context import Context
+from service.tables import Worker
 from tests.service.conftest import PENGUINS
 from tests.service.live import live
+from tests.service.processes import serving
 
 HTML = {"Accept": "text/html"}
 
@@ -107,6 +110,23 @@ def test_a_job_without_weights_says_so(http: httpx.Client):
     assert "has no weights yet" in http.get(f"/jobs/{job}/inspector", headers=HTML).text
 
 
+def test_the_system_page_shows_workers_that_are_silent_and_devices_that_are_lost(tmp_path: Path):
+    about = {"host": "a-machine", "pid": 1, "version": "0", "devices": ["cuda:0", "cuda:1"]}
+    with live(tmp_path, require_keys=True) as (http, context):
+        with context.database.write() as session:
+            session.add(Worker(id="worker_1", faults={"cuda:1": "CUDA says <214>"}, **about))
+            session.add(Worker(id="worker_2", seen_at=1.0, **about))
+        for scope, is_told_why in ((Scope.ADMIN, True), (Scope.READ, False)):
+            secret = keys.create(context.database, owner="ann", scopes=[scope])[1]
+            page = http.get("/system", headers=HTML | {"Authorization": f"Bearer {secret}"}).text
+            assert re.findall(r'<span class="state (\w+)">(alive|silent)<', page) == [
+                ("running", "alive"),
+                ("failed", "silent"),
+            ]
+            assert re.findall(r'<span class="state failed">(cuda:\d is lost)<', page) == ["cuda:1 is lost"]
+            assert ("CUDA says &lt;214&gt;" in page) == ("a-machine" in page) == is_told_why
+
+
 def test_the_form_begins_as_another_job_was(http: httpx.Client):
     dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
     job = {
@@ -154,6 +174,18 @@ def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.C
 
         browser.post("/sign-out")
         assert browser.get("/jobs").status_code == 303
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is loopback on Linux alone")
+def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone_wherever_the_proxy_is(tmp_path: Path):
+    secret = "s" * 32
+    with serving(tmp_path, "--workers", "0", require_keys=True, admin_key=secret) as service:
+        for scheme, is_secure in (("https", True), ("http", False)):
+            transport = httpx.HTTPTransport(local_address="127.0.0.2")  # neither is the service there
+            with httpx.Client(base_url=service.url, transport=transport) as proxy:
+                answer = proxy.post("/sign-in", data={"key": secret}, headers={"X-Forwarded-Proto": scheme})
+            assert answer.status_code == 303
+            assert ("Secure" in answer.headers["set-cookie"]) == is_secure
 
 
 @pytest.mark.parametrize("wanted", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", ""])

@@ -77,7 +77,7 @@ def test_the_stream_follows_a_running_job_to_its_end(http: httpx.Client, context
 
 def test_nothing_follows_the_end_of_a_job(http: httpx.Client, context: Context, lease: Lease):
     path = f"/v1/jobs/{lease.job_id}/events/stream"
-    with http.stream("GET", path, headers={"last-event-id": "9"}, timeout=30) as answer:
+    with http.stream("GET", path, headers={"last-event-id": "9"}) as answer:
         assert answer.status_code == 200, "it may have more events yet"
     held.fail(context.database, lease, "code", "message")
     for last in ("3", "9"):

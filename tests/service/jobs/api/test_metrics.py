@@ -47,7 +47,7 @@ def test_the_loss_curve_is_a_picture(http: httpx.Client, context: Context, lease
     path = f"/v1/jobs/{lease.job_id}/loss-curve"
     problem(http.get(f"{path}.png"), 409, "no_epoch_yet")
     tell(context, lease, 1, 2, 3)
-    png, svg = http.get(f"{path}.png", timeout=30), http.get(f"{path}.svg", timeout=30)
+    png, svg = http.get(f"{path}.png"), http.get(f"{path}.svg")
     assert (png.headers["content-type"], svg.headers["content-type"]) == ("image/png", "image/svg+xml")
     assert png.content.startswith(b"\x89PNG\r\n\x1a\n")
     assert svg.text.startswith("<?xml")
