@@ -56,12 +56,12 @@ def test_three_clicks_to_a_trained_network(opened: Opened, client: Client):
 
     page.locator("#predict input[name=flipper_length_mm]").fill("217")
     page.locator("#predict input[name=island]").fill("Biscoe")
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
     told = client.models.predict(job.model_id or "", [{"island": "Biscoe", "flipper_length_mm": 217}])
     expect(page.locator("#prediction b")).to_have_text(told.model_dump()["data"][0]["label"])
     page.locator("#predict input[name=flipper_length_mm]").fill("long")
     opened.expected = ("422",)  # the browser itself writes that to the console
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.locator("#prediction")).to_contain_text("numeric values in this column")
 
 

@@ -131,7 +131,7 @@ def test_names_from_users_stay_text(opened: Opened, client: Client):
         page.wait_for_load_state()
         if path.endswith(job.id) and path.startswith("/jobs"):
             page.wait_for_selector("#curves[data-epochs]")
-            page.get_by_role("button", name="Predict").click()
+            page.get_by_role("button", name="Predict", exact=True).click()
             expect(page.locator("#prediction .probability .name").first).to_be_visible()
         text = page.text_content("main") or ""
         assert HOSTILE in text or "inspector" in path or "compare" in path
