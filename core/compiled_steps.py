@@ -79,11 +79,12 @@ class CompiledSteps:
         n_networks = math.prod(network.leading)
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
         widths = self._widths
-        self._cut = cuts(batch_size, widths)
+        self._groups = min(n_networks, allowed())
+        threads = allowed() // self._groups
+        self._cut = cuts(batch_size, widths, threads)
         self._share = min(batch_size, 1 + SHARED // max(widths[0], widths[-1]))
         parts = max(most_parts(self._cut, batch_size, widths), -(-batch_size // self._share))
-        self._groups = min(n_networks, allowed())
-        self._team = min(allowed() // self._groups, parts)
+        self._team = min(threads, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
         size = packed_size(batch_size, widths)
         self._packed = [network.backend.empty((size,)) for _ in range(self._groups * self._team)]

@@ -2,8 +2,8 @@
 
 It is the passes of `core.backpropagation` for dense layers and dropout, line for line, with an optimizer's formula at
 the end. Each product is made in parts that lie beside each other, and what is done element by element with a part
-follows at once, as long as it is in the cache: f(z) behind z, f'(z) behind ā, the optimizer behind Θ̄. How many parts
-there are depends on the shapes alone, and not on the threads, which share them; so the numbers don't either.
+follows at once, as long as it is in the cache: f(z) behind z, f'(z) behind ā, the optimizer behind Θ̄. The threads share
+the parts; no number depends on the part in which it lies, and so none on the threads.
 
 What it calls is compiled and kept by itself: the loops of `core.kernels.loops`, the same that single kernels run, and
 those of `core.kernels.numba_functions`. So a new combination of activation, loss and optimizer is compiled in little

@@ -1,6 +1,6 @@
 """How products are cut into the parts that threads share, and into the blocks that a part is made in.
 
-The parts depend on the shapes alone; the blocks on the size of caches.
+Neither changes a number: each is the same sum, whatever part and block it lies in.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 GRAIN = 2**18
 """Multiplications of a part, at least: some microseconds, of which a meeting of threads takes less than one."""
-MOST_PARTS = 8
+MOST_PARTS, LARGE = 8, 2**18
+"""There are more parts than threads where these would have more numbers than that: what is done with a part then, such
+as f(z), finds it in the cache. More than eight aren't worth it, as each packs for itself."""
 NARROW, LOW = 32, 16
 """Columns and rows of a part, at least: in fewer, what is made ready for them is hardly used."""
 DEEP, WIDE = 512, 240
@@ -24,20 +26,28 @@ WHOLE = 16
 """Elements of the widest vector."""
 
 
-def cuts(m: int, widths: Sequence[int]) -> np.ndarray:
+def cuts(m: int, widths: Sequence[int], threads: int) -> np.ndarray:
     """Return the rows and columns of a part of z = a_prev Θᵀ, ā_prev = z̄ Θ and Θ̄ = z̄ᵀ a_prev, `(layers, 3, 2)`.
 
     They are those of each layer for m samples. Θ̄ is cut into whole rows, behind which the optimizer can go on with one
     stretch of the parameters.
 
-    >>> cuts(128, [784, 256])[0]
-    array([[128,  32],
-           [128, 112],
-           [ 32, 784]])
+    >>> cuts(128, [784, 256], 2)[0]
+    array([[128, 128],
+           [128, 400],
+           [128, 784]])
     """
+
+    def part(rows: int, columns: int, terms: int, *, whole_rows: bool = False) -> tuple[int, int]:
+        most = max(min(threads, rows * columns * terms // GRAIN), min(MOST_PARTS, rows * columns // LARGE), 1)
+        # By columns first: then each part of b is packed once.
+        by_columns = 1 if whole_rows else min(most, max(1, columns // NARROW))
+        by_rows = min(most // by_columns, max(1, rows // LOW))
+        return min(rows, _whole(-(-rows // by_rows))), min(columns, _whole(-(-columns // by_columns)))
+
     return np.array(
         [
-            [_part(m, n_out, n_in), _part(m, n_in, n_out), _part(n_out, n_in, m, whole_rows=True)]
+            [part(m, n_out, n_in), part(m, n_in, n_out), part(n_out, n_in, m, whole_rows=True)]
             for n_in, n_out in pairwise(widths)
         ]
     )
@@ -56,18 +66,5 @@ def packed_size(m: int, widths: Sequence[int]) -> int:
     return WHOLE + max(min(k, DEEP) * _whole(min(n, WIDE)) for k, n in products)
 
 
-def _part(m: int, n: int, k: int, *, whole_rows: bool = False) -> tuple[int, int]:
-    most = _power_of_2(min(MOST_PARTS, m * n * k // GRAIN))
-    # By columns first: then each part of b is packed once.
-    by_columns = 1 if whole_rows else min(most, _power_of_2(n // NARROW))
-    by_rows = min(most // by_columns, _power_of_2(m // LOW))
-    return min(m, _whole(-(-m // by_rows))), min(n, _whole(-(-n // by_columns)))
-
-
 def _whole(size: int) -> int:
     return -(-size // WHOLE) * WHOLE
-
-
-def _power_of_2(most: int) -> int:
-    """Return the largest power of 2 up to `most`, of at least 1."""
-    return 1 << max(0, most.bit_length() - 1)

@@ -24,9 +24,9 @@ SIZES = st.integers(1, 700)
 DTYPES = ("float32", "float64")
 
 
-@given(m=SIZES, widths=st.lists(SIZES, min_size=2, max_size=3))
-def test_the_parts_hold_each_element_once(m: int, widths: list[int]) -> None:
-    found = cuts(m, widths)
+@given(m=SIZES, widths=st.lists(SIZES, min_size=2, max_size=3), threads=st.integers(1, 9))
+def test_the_parts_hold_each_element_once(m: int, widths: list[int], threads: int) -> None:
+    found = cuts(m, widths, threads)
     counts = []
     for layer, (n_in, n_out) in enumerate(pairwise(widths)):
         for cut, (rows, columns) in zip(found[layer], [(m, n_out), (m, n_in), (n_out, n_in)], strict=True):
