@@ -74,8 +74,7 @@ def test_from_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_shell(service: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for line in here(LOCAL, "").strip().splitlines():
-        said = ok(*shlex.split(line)[1:])
-        assert said or "--output" in line
+        assert ok(*shlex.split(line)[1:]) or "--output" in line
     assert {path.name for path in tmp_path.iterdir()} == {"model", "predictions.csv", "model.onnx"}
     said: list[str] = []
     for line in here(AGAINST, "").strip().splitlines():
