@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -117,3 +118,33 @@ def test_numbers_that_are_not_finite_stay_in_their_row_and_column() -> None:
     arrays = a.reshape(-1), 5, False, b.reshape(-1), 5, False, c.reshape(-1), 5
     products.product(*arrays, (5, 5, 5), np.empty(packed_size(5, [5, 5]), np.float32))
     np.testing.assert_array_equal(c, a @ b)
+
+
+AT_THE_END_OF_MEMORY = """
+import ctypes, itertools, mmap
+import numpy as np
+from core.kernels.parts import packed_size
+from core.kernels.products import product
+
+def ending_there(count):
+    size, page = 4 * count, mmap.PAGESIZE
+    pages = -(-size // page) * page
+    memory = mmap.mmap(-1, pages + page)
+    behind = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + pages
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(behind), page, 0) == 0
+    array = np.frombuffer(memory, np.float32, count, pages - size)
+    array[:] = 1
+    return array
+
+for turned_a, turned_b, m, n, k in itertools.product([False, True], [False, True], [1, 7, 8], [1, 11, 50], [1, 5, 17]):
+    a, b, c, packed = map(ending_there, (m * k, k * n, m * n, packed_size(k, [n, 1])))
+    product(a, m if turned_a else k, turned_a, b, k if turned_b else n, turned_b, c, n, (m, n, k), packed)
+    assert (c == k).all()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is closed by mprotect")
+def test_nothing_beyond_the_ends_is_read_or_written() -> None:
+    """The page behind each array can't be touched: the process would end there."""
+    ran = subprocess.run([sys.executable, "-c", AT_THE_END_OF_MEMORY], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
