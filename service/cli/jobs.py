@@ -178,14 +178,16 @@ def curve(
     key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a job's loss curve to a file, also while it trains.
+    """Write a job's loss curve to a file, whole or not at all, also while it trains.
 
     Example: `deltabar jobs curve job_0193… --format svg`
     """
+    from service.local.writing import new
+
     path = output or Path(f"{job_id}.{format}")
     check_free(path, force)
-    with connected(url, key_file) as client:
-        path.write_bytes(client.jobs.loss_curve(job_id, format))
+    with connected(url, key_file) as client, new(path, force) as draft:
+        draft.write_bytes(client.jobs.loss_curve(job_id, format))
     tell_file(path, as_json=as_json)
 
 

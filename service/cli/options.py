@@ -175,8 +175,12 @@ def delete_each(
 
 def check_free(path: Path, force: bool) -> None:
     """End the program where the file that is to be written is there already, unless it is to be overwritten."""
-    if path.exists() and not force:
-        fail(f"{path} is there already; name another one, or say --force to have it overwritten", WRONG_ARGUMENTS)
+    from service.local import writing
+
+    try:
+        writing.check_free(path, force)
+    except writing.Taken as taken:
+        fail(str(taken), WRONG_ARGUMENTS)
 
 
 def tell_file(path: Path, *, as_json: bool, **told: object) -> None:
