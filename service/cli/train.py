@@ -79,8 +79,8 @@ def _train(
     with stops_on_signals() as stop, TemporaryDirectory(prefix="deltabar-") as scratch:
         with console.status("reading the table") if console.is_terminal else _nothing():
             training = prepare(data, reading, given, settings, Path(scratch), model)
-        _introduce(training, console)
-        with new(output, force) as draft:
+        with new(output, force) as draft, stop.watched():
+            _introduce(training, console)
             card, curve = _follow(training, draft, settings, console, stop)
     if as_json:
         print_json(card | {"path": str(output)})
@@ -110,7 +110,7 @@ def _follow(
     from service.terminal.progress import Progressing
 
     curve: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_loss": []}
-    with Progressing(console, training.spec.epochs, "getting ready") as progress, stop.watched():
+    with Progressing(console, training.spec.epochs, "getting ready") as progress:
         for kind, told in training.run(draft, settings):
             stop.look()
             match kind:
