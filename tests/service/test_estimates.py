@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from benchmarks.jobs.estimates import JOBS, table
-from tests.service.processes import eventually, serving
+from tests.service.processes import PATIENCE, eventually, serving
 from tests.service.workplace import PENGUINS
 
 MIB = 2**20
@@ -25,7 +25,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELTABAR_THREADS", "1")
         with serving(tmp_path_factory.mktemp("estimates")) as running:
-            with httpx.Client(base_url=running.url, trust_env=False, timeout=90) as client:
+            with httpx.Client(base_url=running.url, trust_env=False, timeout=PATIENCE) as client:
                 job = {"dataset_id": upload(client, PENGUINS.read_bytes()), "target": "species"}
                 assert eventually(lambda: report(client, job)["estimate"]["seconds"]), running.log.read_text()
                 yield client

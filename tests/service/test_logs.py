@@ -134,9 +134,9 @@ def test_a_sane_request_id_is_kept(tmp_path: Path, given: str, kept: bool):
 
 
 def test_everything_that_the_service_and_its_worker_say_is_json(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url) as client:
+    with serving(tmp_path) as running, Client(running.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(PENGUINS)
-        job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species", epochs=1).id, timeout=60)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1).wait(PATIENCE)
         assert running.stop() == 0
     lines = lines_of(running.log.read_text())
     told = [line for line in lines if job.id in line["message"]]
