@@ -122,7 +122,7 @@ def test_the_way_of_a_job_without_a_worker_at_first_then_ctrl_c_and_nothing_is_l
         weights = client.models.download_weights(job.model_id, tmp_path / "weights.safetensors")
         assert core.load(weights).n_outputs == 3
         assert len(client.models.predict(job.model_id, [{"year": 2008}]).data) == 1
-        assert len(processes_on(running.data_dir)) >= 5  # this one, the workers, their children
+        assert eventually(lambda: len(processes_on(running.data_dir)) >= 5)  # this one, the workers, their children
         assert running.stop() == 0
         assert processes_on(running.data_dir) == set()
         socket.create_server(("127.0.0.1", running.port)).close()

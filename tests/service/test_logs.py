@@ -122,15 +122,13 @@ def test_every_request_has_a_line_and_none_has_a_secret(tmp_path: Path, capfd: p
     assert all(0 < line["seconds"] < 60 for line in told)
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"), [("abc-1.2:3_4", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)]
-)
-def test_a_sane_request_id_is_kept(tmp_path: Path, given: str, kept: bool):
+def test_a_sane_request_id_is_kept(tmp_path: Path):
     with live(tmp_path) as (http, _):
-        answer = http.get("/nothing", headers={"x-request-id": given})
-    said = answer.headers["x-request-id"]
-    assert (said == given) == kept
-    assert answer.json()["instance"] == f"urn:deltabar:request:{said}"
+        for given, kept in (("abc-1.2:3_4", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)):
+            answer = http.get("/nothing", headers={"x-request-id": given})
+            said = answer.headers["x-request-id"]
+            assert (said == given) == kept
+            assert answer.json()["instance"] == f"urn:deltabar:request:{said}"
 
 
 def test_everything_that_the_service_and_its_worker_say_is_json(tmp_path: Path):
