@@ -1,6 +1,9 @@
 """How products are cut into the parts that threads share, and into the blocks that a part is made in.
 
-Neither changes a number: each is the same sum, whatever part and block it lies in.
+Neither changes a number: each is the same sum, whatever part and block it lies in. What they do change is which core has
+what in its cache. To write to a line that another core has read takes tens of nanoseconds (30 to 65 on an AMD EPYC, a
+line after the other, and no prefetch hides it), which is more than to compute what is in it. So a sample's rows stay with
+one thread on the way forward and back, and so do those of the first Θ, which is often the largest.
 """
 
 from __future__ import annotations
@@ -36,22 +39,31 @@ def cuts(m: int, widths: Sequence[int], threads: int) -> np.ndarray:
     stretch of the parameters.
 
     >>> cuts(128, [784, 256], 2)[0]
-    array([[ 64, 256],
+    array([[128, 128],
            [ 64, 784],
            [128, 784]])
     """
 
-    def part(rows: int, columns: int, terms: int, *, whole_rows: bool = False) -> tuple[int, int]:
+    def part(rows: int, columns: int, terms: int, *, by_rows: bool = True, whole_rows: bool = False) -> tuple[int, int]:
         most = max(min(threads, rows * columns * terms // GRAIN), min(MOST_PARTS, rows * columns // LARGE), 1)
-        # By rows first: those of a sample then stay with a thread, and in its cache, from layer to layer.
-        by_rows = min(most, max(1, rows // (LOW if whole_rows else HIGH)))
-        by_columns = 1 if whole_rows else min(most // by_rows, max(1, columns // NARROW))
-        return min(rows, _up(-(-rows // by_rows), ROWS)), min(columns, _up(-(-columns // by_columns), WHOLE))
+        down, across = max(1, rows // (LOW if whole_rows else HIGH)), 1 if whole_rows else max(1, columns // NARROW)
+        if by_rows:
+            down = min(most, down)
+            across = min(most // down, across)
+        else:
+            across = min(most, across)
+            down = min(most // across, down)
+        return min(rows, _up(-(-rows // down), ROWS)), min(columns, _up(-(-columns // across), WHOLE))
 
     return np.array(
         [
-            [part(m, n_out, n_in), part(m, n_in, n_out), part(n_out, n_in, m, whole_rows=True)]
-            for n_in, n_out in pairwise(widths)
+            [
+                # On the way back nobody needs the first Θ: with columns of z, a thread has rows of Θ for itself.
+                part(m, n_out, n_in, by_rows=layer > 0 or n_in <= m),
+                part(m, n_in, n_out),
+                part(n_out, n_in, m, whole_rows=True),
+            ]
+            for layer, (n_in, n_out) in enumerate(pairwise(widths))
         ]
     )
 
