@@ -1,9 +1,9 @@
 """How products are cut into the parts that threads share, and into the blocks that a part is made in.
 
-Neither changes a number: each is the same sum, whatever part and block it lies in. What they do change is which core has
-what in its cache. To write to a line that another core has read takes tens of nanoseconds (30 to 65 on an AMD EPYC, a
-line after the other, and no prefetch hides it), which is more than to compute what is in it. So a sample's rows stay with
-one thread on the way forward and back, and so do those of the first Θ, which is often the largest.
+Neither changes a number: each is the same sum, whatever part and block it lies in. What they do change is which core
+has what in its cache. To write to a line that another core has read takes tens of nanoseconds (30 to 65 on an AMD EPYC,
+one line after the other, and no prefetch hides it), which is more than it takes to compute what is in it. So a sample's
+rows stay with one thread on the way forward and back, and so do those of the first Θ, which is often the largest.
 """
 
 from __future__ import annotations
