@@ -82,8 +82,11 @@ class CompiledSteps:
         self._groups = min(n_networks, allowed())
         threads = allowed() // self._groups
         self._cut = cuts(batch_size, widths, threads)
-        self._share = min(batch_size, 1 + SHARED // max(widths[0], widths[-1]))
-        parts = max(most_parts(self._cut, batch_size, widths), -(-batch_size // self._share))
+        parts = most_parts(self._cut, batch_size, widths)
+        # Where products are shared, each thread takes the samples that it goes on with.
+        alone = 1 + SHARED // max(widths[0], widths[-1])
+        self._share = min(batch_size, alone, batch_size if parts == 1 else -(-batch_size // min(threads, parts)))
+        parts = max(parts, -(-batch_size // self._share))
         self._team = min(threads, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
         size = packed_size(batch_size, widths)

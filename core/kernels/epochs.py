@@ -96,7 +96,7 @@ def steps(
         for l in range(n_layers):
             n_in, n_out, here = widths[l], widths[l + 1], at[l] * batch_size
             part_rows, part_columns = cuts[l, 0, 0], cuts[l, 0, 1]
-            for part in range((thread + l) % n_threads, count_parts(m, n_out, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(m, n_out, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_out, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, here + low * n_out + left
                 of_theta = parameters[weight_at[l] + left * n_in :]
@@ -126,7 +126,7 @@ def steps(
         for l in range(n_layers - 1, 0, -1):
             n_in, n_out, here, below = widths[l], widths[l + 1], at[l] * batch_size, at[l - 1] * batch_size
             part_rows, part_columns = cuts[l, 1, 0], cuts[l, 1, 1]
-            for part in range((thread + l) % n_threads, count_parts(m, n_in, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(m, n_in, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_in, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, below + low * n_in + left
                 z_bar, of_theta = bar[here + low * n_out :], parameters[weight_at[l] + left :]
@@ -144,7 +144,7 @@ def steps(
             else:
                 a_prev = x_batch[0:]
             part_rows, part_columns = cuts[l, 2, 0], cuts[l, 2, 1]
-            for part in range((thread + l) % n_threads, count_parts(n_out, n_in, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(n_out, n_in, part_rows, part_columns), n_threads):
                 left, right, _, _ = cut(n_out, n_in, part_rows, part_columns, part)
                 columns, z_bar = right - left, bar[here + left :]
                 for of_bias in range(1 if bias_at[l] < 0 else 2):
