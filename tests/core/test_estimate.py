@@ -76,8 +76,7 @@ class Case:
 
 CASES = {
     "wide": Case(WIDE, 3000),
-    "wide, float64": Case(WIDE, 3000, dtype="float64", data_dtype="float64"),
-    "wide, sgd": Case(WIDE, 3000, optimizer="sgd"),
+    "wide, float64, sgd": Case(WIDE, 3000, optimizer="sgd", dtype="float64", data_dtype="float64"),
     "wide, amsgrad": Case(WIDE, 3000, optimizer="amsgrad"),
     "wide, l-bfgs": Case(WIDE, 2000, None, optimizer="lbfgs"),
     "large batches": Case(WIDE, 6000, 2500),
