@@ -14,8 +14,8 @@ from tests.service.processes import PATIENCE, eventually, serving
 from tests.service.workplace import PENGUINS
 
 MIB = 2**20
-TRIED = ("one epoch", "the default", "regression", "float64", "dropout", "many rows", "l-bfgs")
-"""Of the jobs that `make bench-service` tries; what width, depth and large batches take is tested in core."""
+TRIED = ("one epoch", "the default", "regression", "dropout", "many rows", "l-bfgs")
+"""Of the jobs that `make bench-service` tries; what width, depth and dtypes take is tested in core."""
 
 
 @pytest.fixture(scope="module")
