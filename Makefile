@@ -35,9 +35,9 @@ help: ## list the targets
 demo: $(VENV)/installed ## train on the penguins over HTTP: weights, loss curve and predictions into demo-output/
 	$(BIN)/deltabar demo
 
-# The slowest of the checks that aren't tests keeps one core busy for half a minute, so tests run beside it.
+# The tests begin at once, the longest first, as they also wait; the other checks follow each other beside them.
 test: $(VENV)/installed-test $(VENV)/system-packages ## every check: lint, types, import rules, all tests
-	$(MAKE) --jobs 3 --output-sync=target lint types imports tests-core tests-service tests-domains
+	$(MAKE) --jobs 4 --output-sync=target tests-domains tests-core tests-service types lint imports
 
 lint: $(VENV)/installed-test ## ruff: rules and format
 	$(BIN)/ruff check
