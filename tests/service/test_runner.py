@@ -153,7 +153,7 @@ def test_the_encoding_is_learned_on_the_training_rows_only(assign: Make):
     assert mass[train_rows].mean() != mass.mean()
 
 
-@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}}])
+@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}, **APART}])
 def test_the_same_seed_gives_the_same_bits(assign: Make, job: dict[str, Any]):
     first, second, other = (assign(epochs=20, **job), assign(epochs=20, **job), assign(epochs=20, seed=1, **job))
     curves = [without_times(told(assignment)[1]) for assignment in (first, second, other)]
@@ -211,9 +211,9 @@ def test_regression_is_measured_in_the_targets_own_unit(assign: Make):
 @pytest.mark.parametrize(
     "job",
     [
-        {"optimizer": {"name": "lion", "weight_decay": 0.1}},
+        {"optimizer": {"name": "lion", "weight_decay": 0.1}, **APART},
         {"schedule": {"name": "warmup", "duration": 2, "then": "cosine"}},
-        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}},
+        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}, **APART},
         *({"regularization": {name: 0.01}} for name in ("l1", "l2", "clip_value", "clip_norm", "max_norm")),
         {"average": 0.9},
         {"class_weight": {"Chinstrap": 3.0}},
@@ -348,7 +348,7 @@ def test_without_validation_all_rows_are_trained_on(assign: Make):
 
 
 def test_a_loss_that_is_not_finite_ends_the_job_with_advice(assign: Make):
-    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30})
+    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30}, **APART)
     advice = r"in epoch 1, at step \d+.*smaller optimizer.learning_rate"
     with pytest.raises(CannotTrain, match=advice) as raised:
         list(train(assignment))
