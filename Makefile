@@ -24,8 +24,9 @@ MINUTES ?= 5
 DATABASE ?= sqlite
 TARGET ?= cpu
 
-# The tests of the second process; those in a browser are the last.
-DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client datasets jobs models predictions web)
+# The tests of the second process: those that share a running service, and as many more as make the two equally long;
+# those in a browser are the last.
+DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client jobs models predictions web)
 
 .PHONY: help screenshots bench-gpu bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
