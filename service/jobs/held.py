@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from service import tallies
 from service.ids import new_id
 from service.jobs import checkpoints, queue
-from service.jobs.epochs import pack
+from service.jobs.epochs import joined, unpack
 from service.jobs.history import add_events
 from service.jobs.insistence import Try, insistent
 from service.jobs.queue import Lease
@@ -38,11 +38,17 @@ Kind = Literal["metrics", "rows", "checkpoint", "log", "progress"]
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened in a job, on its way to becoming an event; but of "progress", which the row alone has."""
+    """Something that happened in a job, on its way to becoming an event; but of "progress", which the row alone has.
+
+    Attributes:
+        kind, data, at: what, and when; of "metrics" what the last epoch reported.
+        epochs: of "metrics", what all the epochs have reported that ended, packed.
+    """
 
     kind: Kind
     data: dict[str, Any]
     at: float
+    epochs: bytes = b""
 
 
 @insistent
@@ -216,10 +222,10 @@ def _rows(kind: str, news: list[News]) -> list[dict[str, Any]]:
         news = news[-1:]
     if kind != "metrics":
         return [{"kind": kind, "data": plain(n.data), "created_at": n.at, "epochs": None} for n in news]
-    first, last = news[0].data["epoch"], news[-1]
-    told = {"first_epoch": first, **plain(last.data)}
-    records = [{name: value for name, value in n.data.items() if name != "epochs"} for n in news]
-    return [{"kind": kind, "data": told, "created_at": last.at, "epochs": pack(records)}]
+    epochs, last = joined([n.epochs for n in news]), news[-1]
+    names, numbers = unpack(epochs)
+    told = {"first_epoch": int(numbers[0, names.index("epoch")]), **plain(last.data)}
+    return [{"kind": kind, "data": told, "created_at": last.at, "epochs": epochs}]
 
 
 def _is_told(session: Session, lease: Lease, news: Sequence[News]) -> bool:
