@@ -120,7 +120,11 @@ class _Slot(threading.Thread):
         """Attempt the job that is next; return whether there was one."""
         settings, database = self._workplace.settings, self._workplace.database
         lease = queue.claim(
-            database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id, not_on=self._others
+            database,
+            lease_seconds=settings.lease_seconds,
+            worker_id=self._worker_id,
+            not_on=self._others,
+            unlooked=self._worked,
         )
         if lease is None:
             return False

@@ -57,9 +57,10 @@ def post(context: Context, posting: Posting[Found, Row, Shape], key: str | None)
 
 def _post(context: Context, posting: Posting[Found, Row, Shape], asking: Asking | None) -> tuple[Shape, bool]:
     with context.database.read() as session:
-        found = None if asking and asking.is_known(session) else posting.find(session)
+        is_known = asking is not None and asking.is_known(session)
+        found = None if is_known else posting.find(session)
     with context.database.write() as session:
-        if asking and (job_id := asking.answer(session)):
+        if asking and is_known and (job_id := asking.answer(session)):
             known = session.get(posting.table, job_id)
             if known is None:
                 raise gone(job_id)

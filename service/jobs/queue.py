@@ -61,18 +61,30 @@ class Lease:
 
 
 def claim(
-    database: Database, *, lease_seconds: float, worker_id: str | None = None, not_on: Iterable[str] = ()
+    database: Database,
+    *,
+    lease_seconds: float,
+    worker_id: str | None = None,
+    not_on: Iterable[str] = (),
+    unlooked: bool = False,
 ) -> Lease | None:
     """Take the job that `order` says, after those whose worker fell silent have been put back; None when none waits.
 
-    Jobs that name a device `not_on` which to train are left to others. A claim whose answer was lost is found by worker
-    and moment, and not made twice.
+    A claim whose answer was lost is found by worker and moment, and not made twice.
+
+    Args:
+        database: the tables.
+        lease_seconds: for how long the job is ours.
+        worker_id: who takes it.
+        not_on: devices; jobs that name one of them to train on are left to others.
+        unlooked: whether to take the lock without a look whether a job waits, as where there was one just now.
     """
     now, others = time.time(), frozenset(not_on)
-    with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
-        looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(others), _SILENT_ONE))
-        if not any(looks):
-            return None
+    if not unlooked:
+        with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
+            looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(others), _SILENT_ONE))
+            if not any(looks):
+                return None
     return _claim(database, now, lease_seconds, worker_id, others)
 
 

@@ -110,11 +110,20 @@ def get_job(context: Context, job_id: str) -> Job:
 
 async def wait_for_job(context: Context, job_id: str, seconds: float) -> Job:
     """Return the job once it has ended, or as it is after `seconds`; holds neither session nor thread meanwhile."""
-    job = await anyio.to_thread.run_sync(get_job, context, job_id)
-    if seconds <= 0 or job.state in ENDED:
-        return job
-    await context.endings.wait(job_id, seconds)
+    if seconds > 0 and not await anyio.to_thread.run_sync(_has_ended, context, job_id):
+        await context.endings.wait(job_id, seconds)
     return await anyio.to_thread.run_sync(get_job, context, job_id)
+
+
+_STATE = select(tables.Training.state).where(tables.Training.id == bindparam("id"))
+
+
+def _has_ended(context: Context, job_id: str) -> bool:
+    with context.database.read() as session:
+        state = session.scalar(_STATE, {"id": job_id})
+    if state is None:
+        raise not_found("job", job_id)
+    return state in ENDED
 
 
 def list_checkpoints(context: Context, job_id: str, limit: int, after: str | None) -> tuple[list[Checkpoint], bool]:
