@@ -70,7 +70,7 @@ def _post(context: Context, posting: Posting[Found, Row, Shape], asking: Asking 
         session.add(row)
         session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
         tallies.count(session, tallies.EVENTS, "state")
-        session.flush()
         if asking:
             asking.keep(session, row.id)
+        session.flush()
         return posting.shape(session, row), False

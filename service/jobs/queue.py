@@ -31,7 +31,7 @@ class Lease:
     """A job that is ours for now: what to do, and the fencing token to write with.
 
     Attributes:
-        kind: the job's.
+        kind, owner: the job's.
         held_out: the data sets to validate and to test on, by which, where the spec names some.
         checkpoint: what to go on from.
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint; of a prediction,
@@ -43,6 +43,7 @@ class Lease:
 
     job_id: str
     kind: str
+    owner: str
     token: int
     attempt: int
     spec: dict[str, Any]
@@ -172,6 +173,7 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
     return Lease(
         job.id,
         job.kind,
+        job.owner,
         token,
         attempt,
         job.spec,
