@@ -4,8 +4,8 @@ The worker says `["begin", assignment]`, and `["stop", {"keep"}]` to end it: wit
 written first; a prediction has none to keep. The child says any number of
 
 - `["log", {"message"}]`,
-- `["metrics", {"last", "packed"}]` of the epochs that have ended since it said so before: what the last one reported, and
-  what all have, as `service.jobs.epochs` packs it, in base64,
+- `["metrics", {"last", "packed"}]` of the epochs that have ended meanwhile: what the last one reported, and what all
+  have, as `service.jobs.epochs` packs it, in base64,
 - `["rows", {"rows_done", "rows", "seconds"}]` of a prediction, after each batch,
 - `["progress", {"epoch", "step", "steps", "seconds"}]`, at least every half a second between steps: it lives,
 - `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,

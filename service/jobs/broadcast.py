@@ -107,7 +107,7 @@ class Channel:
             self.wake()
 
     def beat(self) -> None:
-        """Let every viewer know that the stream lives, where nothing has changed for 15 s: all of them with one look."""
+        """Let every viewer know that the stream lives, where nothing has changed for 15 s."""
         if time.monotonic() - self.woken >= HEARTBEAT_SECONDS:
             self.beats += 1
             self.wake()

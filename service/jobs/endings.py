@@ -19,7 +19,7 @@ from service.tables import Job
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.003, 0.05
 SHARE = 100
-"""Who has waited for so many times a pause is kept waiting for one more at most: who waits long isn't looked for all the
+"""Who has waited for so many times a pause waits for one more at most: those who wait long aren't looked for all the
 time, which the training would pay for."""
 WAITER_SECONDS = 0.002
 """Looks are so much rarer for each who waits, so that many of them take no more than a share of a core."""
