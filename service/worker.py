@@ -35,7 +35,7 @@ from service.training import memory_limit
 LOOK_SECONDS = 0.003
 EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
-BESIDES_SECONDS = 0.1
+BESIDES_SECONDS = 0.5
 """How often a worker sees to what it does beside jobs."""
 log = logging.getLogger("service.worker")  # as a program, this module is called "__main__"
 

@@ -109,9 +109,8 @@ def keep_checkpoint(
 def succeed(this: Try, lease: Lease, news: Sequence[News] = (), *, result: dict[str, Any], card: dict[str, Any]) -> str:
     """Make the files under `lease.folder` visible as a model, end the job, and return the model's id."""
     model_id, now = new_id("model"), time.time()
-    known = select(Model.id).where(Model.job_id == lease.job_id, Model.folder == lease.folder)
     with this.database.write() as session:
-        if this.again and (made := session.scalar(known)):
+        if this.again and (made := session.scalar(_KNOWN_MODEL, {"job_id": lease.job_id, "folder": lease.folder})):
             return made
         before, reached = _told(session, lease, news)
         changes = {"result": plain(result), "model_id": model_id} | reached
@@ -265,3 +264,4 @@ def _stale(lease: Lease) -> Stale:
 _REQUESTED, _STEPS_DONE = _ours(select(Job.requested)), _ours(select(Job.steps_done))
 _LOADED = _ours(select(Job).with_for_update())
 _ADD_MODEL = insert(table_of(Model))
+_KNOWN_MODEL = select(Model.id).where(Model.job_id == bindparam("job_id"), Model.folder == bindparam("folder"))

@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service import tables, tallies
+from service import tables
 from service.context import Context
+from service.jobs.history import add_events
 from service.jobs.idempotency import Asking, gone
 from service.jobs.schemas import Queueing
 
@@ -68,9 +69,9 @@ def _post(context: Context, posting: Posting[Found, Row, Shape], asking: Asking 
         row = posting.row(session, posting.find(session) if found is None else found)
         row.state, row.last_event = "queued", 1
         session.add(row)
-        session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
-        tallies.count(session, tallies.EVENTS, "state")
+        session.flush()
+        told = {"kind": "state", "data": {"state": row.state}, "created_at": row.created_at, "epochs": None}
+        add_events(session, row.id, row.last_event, [told])
         if asking:
             asking.keep(session, row.id)
-        session.flush()
         return posting.shape(session, row), False

@@ -177,8 +177,8 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
         token,
         attempt,
         job.spec,
-        session.get_one(Dataset, job.dataset_id),
-        {part: session.get_one(Dataset, dataset_id) for part, dataset_id in held_out.items()},
+        session.scalars(_DATASET, {"id": job.dataset_id}).one(),
+        {part: session.scalars(_DATASET, {"id": dataset_id}).one() for part, dataset_id in held_out.items()},
         checkpoint,
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
         job.init_from,
@@ -219,4 +219,5 @@ def _first(not_on: frozenset[str]) -> Select[Any]:
 
 _WISHED: Mapping[str | None, State] = {None: "queued", "pause": "paused", "cancel": "cancelled"}
 # Made once: SQLAlchemy takes as long to put a query together as SQLite to answer it.
+_DATASET = select(Dataset).where(Dataset.id == bindparam("id"))
 _SILENT_ONE, _SILENT = _silent(Job.id).limit(1), _silent(Job).with_for_update(skip_locked=True)

@@ -43,6 +43,7 @@ def post_job(context: Context, request: JobRequest, key: str | None = None) -> t
     )
 
 
+_DATASET = select(tables.Dataset).where(tables.Dataset.id == bindparam("id"))
 _KEPT = select(tables.Dataset.owner).where(tables.Dataset.id == bindparam("id")).with_for_update(read=True)
 
 
@@ -55,7 +56,7 @@ class _Settled:
 
 
 def _settle(session: Session, context: Context, request: JobRequest) -> _Settled:
-    dataset = session.get(tables.Dataset, request.dataset_id)
+    dataset = session.scalar(_DATASET, {"id": request.dataset_id})
     start = source_of(session, request.init_from) if request.init_from else None
     others = others_of(session, request.split)
     spec = resolve(request, dataset, start, context.settings, others)
@@ -102,10 +103,14 @@ def list_jobs(
 def get_job(context: Context, job_id: str) -> Job:
     """Return the job; 404 when there is none."""
     with context.database.read() as session:
-        row = session.get(tables.Training, job_id)
+        row = session.scalar(_TRAINING, {"id": job_id})
         if row is None:
             raise not_found("job", job_id)
         return _shape(session, row)
+
+
+# Made once, as in `queue`.
+_TRAINING = select(tables.Training).where(tables.Training.id == bindparam("id"))
 
 
 async def wait_for_job(context: Context, job_id: str, seconds: float) -> Job:
