@@ -57,7 +57,7 @@ class Context:
     ingestion: Ingestion = field(default_factory=Ingestion)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the server is to stop: answers that wait or stream end then, instead of holding it up."""
-    views: dict[Caller, Context] = field(default_factory=dict, repr=False)
+    views: dict[Caller, Context] = field(default_factory=dict, init=False, repr=False)
     """This service as each caller sees it, of those that there were."""
 
     @cached_property
