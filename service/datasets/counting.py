@@ -13,6 +13,8 @@ MOST_CLASSES = 1000
 LONGEST_CLASS = 1000
 """Bytes; a longer text is no label."""
 SKETCH = 4096
+SPAN = 2**16
+"""Whole numbers that lie so near to each other are counted by their place."""
 _NULL: dict[pl.DataType | type[pl.DataType], int] = {
     dtype: pl.Series([None], dtype=dtype).hash()[0] for dtype in (pl.Int64, pl.Float64, pl.String, pl.Datetime("us"))
 }
@@ -65,15 +67,14 @@ class Counted:
         """Count the values of a batch; return whether that is over, as they are more than a thousand, or no labels."""
         if self.classes is None or column.dtype == pl.Float64:
             return self._give_up_on_classes(column.dtype)
-        present = column.drop_nulls() if column.null_count() else column
-        counts = present.alias("value").value_counts(name="rows")
-        if counts.height > MOST_CLASSES:
+        values, rows = _counts(column.drop_nulls() if column.null_count() else column)
+        if len(values) > MOST_CLASSES:
             return self._give_up_on_classes(column.dtype)
-        pairs = counts.rows()
-        if column.dtype == pl.String and any(len(text.encode()) > LONGEST_CLASS for text, _ in pairs):
-            return self._give_up_on_classes(column.dtype)
-        for value, rows in pairs:
-            self.classes[value] = self.classes.get(value, 0) + rows
+        for value, more in zip(values.to_list(), rows.tolist(), strict=True):
+            before = self.classes.get(value, 0)
+            if not before and column.dtype == pl.String and len(value.encode()) > LONGEST_CLASS:
+                return self._give_up_on_classes(column.dtype)
+            self.classes[value] = before + more
         return len(self.classes) > MOST_CLASSES and self._give_up_on_classes(column.dtype)
 
     def _give_up_on_classes(self, dtype: pl.DataType) -> bool:
@@ -101,6 +102,16 @@ class Counted:
             self._waiting.clear()
 
 
+def _counts(present: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Return the different values of a column that has no null, and the rows of each."""
+    if present.dtype == pl.Int64 and (low := present.min()) is not None and present.max() - low < SPAN:
+        rows = np.bincount(present.to_numpy() - low)  # a tenth of the time that hashing takes
+        found = np.flatnonzero(rows)
+        return pl.Series(found + low), rows[found]
+    counts = present.alias("value").value_counts(name="rows")
+    return counts["value"], counts["rows"].to_numpy()
+
+
 class Statistics:
     """Of all columns of a table."""
 
@@ -111,7 +122,7 @@ class Statistics:
     def add(self, table: pl.DataFrame) -> None:
         """Take in some rows."""
         self.rows += table.height
-        nulls = table.null_count().row(0, named=True)
+        schema, nulls = table.schema, table.null_count().row(0, named=True)
         ordered, numeric = selectors.numeric() | selectors.datetime(), selectors.numeric()
         # In one query, as polars then looks at all columns at once, each while it is in the processor's cache.
         measured = table.select(
@@ -136,5 +147,5 @@ class Statistics:
             if counted.merge_classes(column):
                 many.append(name)
             counted.present += count
-        for hashes in table.select(pl.col(many).hash()):
-            self.columns[hashes.name].merge_hashes(hashes, table[hashes.name].dtype)
+        for hashes in table[:, many].select(pl.all().hash()):
+            self.columns[hashes.name].merge_hashes(hashes, schema[hashes.name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,13 +38,24 @@ def pieces(path: Path, limits: Limits, size: int = PIECE) -> Iterator[bytes]:
             reader = decompressor.stream_reader(file, read_across_frames=True)
             yield from _expanded(reader, file, path, limits, size)
         else:
-            while piece := file.read(size):
+            while piece := file.read(_up_to_a_line_end(file, size)):
                 yield piece
 
 
 def is_compressed(start: bytes) -> bool:
     """Return whether a file that begins so is gzip or zstd."""
     return start.startswith((GZIP, ZSTD))
+
+
+def _up_to_a_line_end(file: BinaryIO, size: int) -> int:
+    """Return how many of the next `size` bytes end with the last line end among them, if there is one near their end.
+
+    Whole lines can be taken as they are; what was cut off would have to be put before the next piece, a copy of it all.
+    """
+    near = min(size, 2**16)
+    end = os.pread(file.fileno(), near, file.tell() + size - near)
+    found = end.rfind(b"\n") + 1
+    return size - near + found if found and len(end) == near else size
 
 
 def _expanded(
