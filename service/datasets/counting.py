@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import selectors
 
 MOST_CLASSES = 1000
 LONGEST_CLASS = 1000
@@ -122,26 +121,18 @@ class Statistics:
     def add(self, table: pl.DataFrame) -> None:
         """Take in some rows."""
         self.rows += table.height
-        schema, nulls = table.schema, table.null_count().row(0, named=True)
-        ordered, numeric = selectors.numeric() | selectors.datetime(), selectors.numeric()
-        # In one query, as polars then looks at all columns at once, each while it is in the processor's cache.
-        measured = table.select(
-            ordered.min().name.prefix("low "),
-            ordered.max().name.prefix("high "),
-            numeric.mean().name.prefix("mean "),
-            numeric.var(ddof=0).name.prefix("variance "),
-        )
-        found = measured.row(0, named=True) if measured.width else {}
         many: list[str] = []
-        for column in table:
-            name, count = column.name, table.height - nulls[column.name]
+        schema = table.schema
+        for (name, dtype), column in zip(schema.items(), table, strict=True):
             counted = self.columns.setdefault(name, Counted())
+            count = table.height - column.null_count()
             if count == 0:
                 continue
-            if column.dtype.is_numeric():
-                counted.merge_moments(count, *(found[f"{what} {name}"] for what in ("low", "high", "mean", "variance")))
-            elif f"low {name}" in found:  # times
-                low, high = found[f"low {name}"], found[f"high {name}"]
+            # The methods of a series, as a query takes longer to be planned than the columns of a wide table to be read.
+            if dtype.is_numeric():
+                counted.merge_moments(count, column.min(), column.max(), column.mean(), column.var(ddof=0))
+            elif dtype.is_temporal():
+                low, high = column.min(), column.max()
                 counted.minimum = min(low, counted.minimum or low)
                 counted.maximum = max(high, counted.maximum or high)
             if counted.merge_classes(column):

@@ -26,7 +26,7 @@ from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
 from service.problems import echo
 from service.schemas import FieldError
 
-SAMPLE = 1000
+SAMPLE, SAMPLE_CELLS = 1000, 750_000
 MOST_REFUSALS = 3
 ENOUGH_ROWS, ENOUGH_BYTES = 4096, 4 * PIECE
 """Of a batch: what is done for a column and not for a cell takes time for every batch, and of thousands much."""
@@ -89,7 +89,7 @@ class CsvFile:
         texts: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
         try:
             if first_row == 0:
-                self._spelling.learn(_split(records, texts, dialect, SAMPLE))
+                self._spelling.learn(_split(records, texts, dialect, min(SAMPLE, SAMPLE_CELLS // len(names) + 1)))
             table = self._fast(records, dialect, first_row) if self._refusals < MOST_REFUSALS else None
             if table is None:
                 split = _split(records, texts, dialect)

@@ -15,6 +15,7 @@ from service.datasets.schemas import Column, Histogram, Kind
 __all__ = ["MOST_CLASSES", "labels", "summaries", "summarize"]
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_SHARES = np.array(QUANTILES)
 BINS = 20
 TOP = 10
 MOST_LISTED = 200_000
@@ -104,6 +105,8 @@ def _summary(
 def _classes(counted: Counted, dtype: pl.DataType) -> dict[str, int] | None:
     if counted.classes is None:
         return None
+    if dtype == pl.Int64 or (dtype == pl.String and all(isinstance(value, str) for value in counted.classes)):
+        return {str(value): rows for value, rows in sorted(counted.classes.items())}
     values = pl.Series(list(counted.classes), dtype=dtype, strict=False)
     rows, order = list(counted.classes.values()), values.arg_sort()
     return dict(zip(labels(values.gather(order)), [rows[place] for place in order], strict=True))
@@ -127,8 +130,13 @@ def _ordered(sample: pl.Series) -> np.ndarray:
 
 
 def _quantiles(ordered: np.ndarray) -> dict[str, float]:
-    values = np.quantile(ordered, QUANTILES).tolist()
-    return {str(share): value for share, value in zip(QUANTILES, values, strict=True)}
+    """Return what `numpy.quantile` does, which takes ten times as long to find the places of so few numbers."""
+    places = _SHARES * (len(ordered) - 1)
+    below = places.astype(int)
+    lower, upper, part = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)], places - below
+    # From the nearer of the two, as in NumPy, so that the result is the same to the last bit.
+    values = np.where(part < 0.5, lower + (upper - lower) * part, upper - (upper - lower) * (1 - part))
+    return dict(zip(map(str, QUANTILES), values.tolist(), strict=True))
 
 
 def _histogram(ordered: np.ndarray, counted: Counted) -> Histogram | None:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 
 import polars as pl
@@ -68,16 +69,12 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
     floats = table.select(others.cast(pl.Float64))
     if floats.width == 0:
         return table
-    ends = (pl.all().min().name.prefix("low "), pl.all().max().name.prefix("high "))
-    found = floats.select(*ends, pl.all().is_nan().any().name.prefix("nan ")).row(0, named=True)
-    with_nan = [name for name in floats.columns if found[f"nan {name}"]]
+    with_nan = [
+        column.name for column in floats if math.isnan(column.sum())
+    ]  # and none that NaN isn't in, but for ±inf
     floats = replaced(floats, floats[:, with_nan].select(pl.all().fill_nan(None)))
-    beyond = (
-        name
-        for name in floats.columns
-        if (found[f"high {name}"] or 0.0) > LARGEST or (found[f"low {name}"] or 0.0) < -LARGEST
-    )
-    if faults := [_too_large(floats[name], first_row) for name in beyond]:
+    beyond = (column for column in floats if (column.max() or 0.0) > LARGEST or (column.min() or 0.0) < -LARGEST)
+    if faults := [_too_large(column, first_row) for column in beyond]:
         raise unreadable(*faults[:MOST_FAULTS])
     if unknown := [name for name in floats.columns if name not in fractional]:
         found = floats[:, unknown].select(((pl.all() == pl.all().floor()) & (pl.all().abs() <= _EXACT)).all())
@@ -98,7 +95,11 @@ def replaced(table: pl.DataFrame, columns: pl.DataFrame) -> pl.DataFrame:
         return table
     new = set(columns.columns)
     others = [name for name in table.columns if name not in new]
-    return pl.concat([table[:, others], columns], how="horizontal")[:, table.columns] if others else columns[:, table.columns]
+    return (
+        pl.concat([table[:, others], columns], how="horizontal")[:, table.columns]
+        if others
+        else columns[:, table.columns]
+    )
 
 
 def _too_large(column: pl.Series, first_row: int) -> FieldError:
