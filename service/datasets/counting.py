@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from service.datasets import values
+
 MOST_CLASSES = 1000
 LONGEST_CLASS = 1000
 """Bytes; a longer text is no label."""
@@ -66,10 +68,10 @@ class Counted:
         """Count the values of a batch; return whether that is over, as they are more than a thousand, or no labels."""
         if self.classes is None or column.dtype == pl.Float64:
             return self._give_up_on_classes(column.dtype)
-        values, rows = _counts(column.drop_nulls() if column.null_count() else column)
-        if len(values) > MOST_CLASSES:
+        found, rows = _counts(column.drop_nulls() if column.null_count() else column)
+        if len(found) > MOST_CLASSES:
             return self._give_up_on_classes(column.dtype)
-        for value, more in zip(values.to_list(), rows.tolist(), strict=True):
+        for value, more in zip(found.to_list(), rows.tolist(), strict=True):
             before = self.classes.get(value, 0)
             if not before and column.dtype == pl.String and len(value.encode()) > LONGEST_CLASS:
                 return self._give_up_on_classes(column.dtype)
@@ -103,10 +105,12 @@ class Counted:
 
 def _counts(present: pl.Series) -> tuple[pl.Series, np.ndarray]:
     """Return the different values of a column that has no null, and the rows of each."""
-    if present.dtype == pl.Int64 and (low := present.min()) is not None and present.max() - low < SPAN:
-        rows = np.bincount(present.to_numpy() - low)  # a tenth of the time that hashing takes
-        found = np.flatnonzero(rows)
-        return pl.Series(found + low), rows[found]
+    if present.dtype == pl.Int64:
+        low, high = values.ends(present)
+        if high - low < SPAN:
+            rows = np.bincount(present.to_numpy() - low)  # a tenth of the time that hashing takes
+            found = np.flatnonzero(rows)
+            return pl.Series(found + low), rows[found]
     counts = present.alias("value").value_counts(name="rows")
     return counts["value"], counts["rows"].to_numpy()
 
@@ -128,11 +132,12 @@ class Statistics:
             count = table.height - column.null_count()
             if count == 0:
                 continue
-            # The methods of a series, as a query takes longer to be planned than the columns of a wide table to be read.
+            # The methods of a series: to plan a query takes longer than to read the columns of a wide table.
             if dtype.is_numeric():
-                counted.merge_moments(count, column.min(), column.max(), column.mean(), column.var(ddof=0))
+                mean, variance = column.mean(), column.var(ddof=0)
+                counted.merge_moments(count, *values.ends(column), mean, variance)  # type: ignore[arg-type] -- numbers
             elif dtype.is_temporal():
-                low, high = column.min(), column.max()
+                low, high = values.ends(column)
                 counted.minimum = min(low, counted.minimum or low)
                 counted.maximum = max(high, counted.maximum or high)
             if counted.merge_classes(column):

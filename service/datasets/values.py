@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
+from typing import Any
 
 import polars as pl
 from polars import selectors
@@ -69,11 +70,9 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
     floats = table.select(others.cast(pl.Float64))
     if floats.width == 0:
         return table
-    with_nan = [
-        column.name for column in floats if math.isnan(column.sum())
-    ]  # and none that NaN isn't in, but for ±inf
+    with_nan = [column.name for column in floats if math.isnan(column.sum())]
     floats = replaced(floats, floats[:, with_nan].select(pl.all().fill_nan(None)))
-    beyond = (column for column in floats if (column.max() or 0.0) > LARGEST or (column.min() or 0.0) < -LARGEST)
+    beyond = (column for column in floats if any(abs(end or 0.0) > LARGEST for end in ends(column)))
     if faults := [_too_large(column, first_row) for column in beyond]:
         raise unreadable(*faults[:MOST_FAULTS])
     if unknown := [name for name in floats.columns if name not in fractional]:
@@ -81,6 +80,11 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
         whole = [name for name, is_whole in found.row(0, named=True).items() if is_whole]
         floats = replaced(floats, floats[:, whole].select(pl.all().cast(pl.Int64)))
     return replaced(table, floats)
+
+
+def ends(column: pl.Series) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a column, None where it has none; polars can't tell their type."""
+    return column.min(), column.max()
 
 
 def replaced(table: pl.DataFrame, columns: pl.DataFrame) -> pl.DataFrame:
