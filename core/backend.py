@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from core.many_steps import ManySteps
 
 DTYPES = ("float32", "float64")
+LINE = 64
+"""Bytes of a line of the cache, and of the widest vector."""
 COPIED = 32 * 2**20
 """Bytes up to which samples of another dtype are converted at once; those of more are, batch by batch, every time."""
 
@@ -136,11 +139,11 @@ class NumpyBackend(Backend):
 
     def empty(self, shape: Sequence[int], dtype: str | None = None) -> Array:
         """Return an array with any content."""
-        return np.empty(shape, dtype or self.dtype)
+        return _aligned(np.empty, shape, dtype or self.dtype)
 
     def zeros(self, shape: Sequence[int], dtype: str | None = None) -> Array:
         """Return an array of zeros."""
-        return np.zeros(shape, dtype or self.dtype)
+        return _aligned(np.zeros, shape, dtype or self.dtype)
 
     def asarray(self, host: np.ndarray, dtype: str | None = None) -> Array:
         """Return `host` in `dtype`, contiguous; itself where it is that already."""
@@ -171,6 +174,15 @@ class CompiledNumpyBackend(NumpyBackend):
     def __init__(self, dtype: str = "float32") -> None:
         super().__init__(dtype)
         self.kernels = _compiled_kernels()
+
+
+def _aligned(make: Callable[..., np.ndarray], shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """Return what `make` does, beginning with a line of the cache, where a vector lies in one line and not in two."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = make(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 @cache

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COMPILED = "core.kernels.compiled"
 """Imported by name and when it is needed, as it imports Numba."""
 SHARED = 2**13
-"""Numbers of the samples of a part that a thread takes or judges by itself, at least: about a microsecond."""
+"""Outputs that a thread judges by itself, at least: some microseconds."""
 STRETCH, STRETCH_WORK = 256, 10**9
 """Most steps of a call, and most multiplications: some ten milliseconds, for which nobody can stop it."""
 
@@ -82,24 +82,29 @@ class CompiledSteps:
         self._groups = min(n_networks, allowed())
         threads = allowed() // self._groups
         self._cut = cuts(batch_size, widths, threads)
-        self._share = min(batch_size, 1 + SHARED // max(widths[0], widths[-1]))
-        parts = max(most_parts(self._cut, batch_size, widths), -(-batch_size // self._share))
+        parts = most_parts(self._cut, batch_size, widths)
+        # Where products are shared, each thread judges the samples whose outputs it has computed.
+        alone = 1 + SHARED // widths[-1]
+        self._share = min(batch_size, alone, batch_size if parts == 1 else -(-batch_size // min(threads, parts)))
+        parts = max(parts, -(-batch_size // self._share))
         self._team = min(threads, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
-        size = packed_size(batch_size, widths)
-        self._packed = [network.backend.empty((size,)) for _ in range(self._groups * self._team)]
+        self._own = [self._of_a_thread() for _ in range(self._groups * self._team)]
         self._seen: list[list[np.ndarray]] = []
 
     def _memory(self) -> tuple[Array, ...]:
-        empty, (_, y), m, columns = self._network.backend.empty, self._data, self._batch_size, sum(self._widths[1:])
+        empty, m, columns = self._network.backend.empty, self._batch_size, sum(self._widths[1:])
         with_dropout = m * columns if any(link.keep < 1 for link in self._chain) else 0
         return (
-            empty((m * self._widths[0],)),
-            empty((m, *y.shape[1:]), str(y.dtype)),
-            *(empty((m,)) for _ in range(2)),
+            empty((m,)),
             *(empty((m * columns,)) for _ in range(3)),
             *(empty((with_dropout,)) for _ in range(2)),
         )
+
+    def _of_a_thread(self) -> tuple[Array, ...]:
+        empty, (_, y), m = self._network.backend.empty, self._data, self._batch_size
+        batch = empty((m * self._widths[0],)), empty((m, *y.shape[1:]), str(y.dtype)), empty((m,))
+        return *batch, empty((packed_size(m, self._widths),))
 
     @cached_property
     def _code(self) -> _Code:
@@ -124,7 +129,7 @@ class CompiledSteps:
                 *(self._share, self._cut, np.array([link.keep for link in self._chain])),
             ),
             zeros=np.zeros(max(widths), dtype),
-            pool=ThreadPoolExecutor(len(self._packed)) if len(self._packed) > 1 else None,
+            pool=ThreadPoolExecutor(len(self._own)) if len(self._own) > 1 else None,
         )
 
     @classmethod
@@ -174,21 +179,22 @@ class CompiledSteps:
             group, thread = divmod(worker, self._team)
             for k in range(group, n, self._groups):
                 own_order, *own = (row[k] for row in rows)
+                *batch, packed = self._own[worker]
                 found = code.steps(
                     *(thread, self._team, arrivals[k]),
                     *(*self._data, own_order, totals[k], self._batch_size, first, count),
                     *(*own, each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
-                    *(*self._memories[group], code.zeros, self._packed[worker]),
+                    *(*batch, *self._memories[group], code.zeros, packed),
                 )
                 if thread == 0:
                     totals[k] = found
                     # The memory is the next network's as soon as this thread has come to it.
-                    self._seen[k] = [memory.copy() for memory in self._memories[group][3:6]] if watched else []
+                    self._seen[k] = [memory.copy() for memory in self._memories[group][:3]] if watched else []
 
         if code.pool is None:
             take(0)
         else:
-            list(code.pool.map(take, range(len(self._packed))))
+            list(code.pool.map(take, range(len(self._own))))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
         """Yield what the last call, a watched one of one step, computed, as `ManySteps` has it: for each network."""

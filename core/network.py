@@ -67,7 +67,8 @@ class Network:
         self.n_outputs = widths(self.layers, self.n_inputs)[-1]
         self._parameters = Layout(variables(self.layers, self.n_inputs, lambda layer, n_in: layer.parameters(n_in)))
         self._state = Layout(variables(self.layers, self.n_inputs, lambda layer, n_in: layer.state(n_in)))
-        self.parameters = self.backend.asarray(self._initial(self._parameters))
+        self.parameters = self.backend.empty((*self.leading, self._parameters.size))
+        self.parameters[...] = self.backend.asarray(self._initial(self._parameters))
         self.state = self.backend.asarray(self._initial(self._state))
         self.theta = self.views(self.parameters)
         self.state_views = self._state.views(self.backend.xp, self.state)

@@ -30,11 +30,13 @@ def epoch_loops(rule: type[Rule], rule_module: str, activation_modules: Sequence
         widths: layer l takes `widths[l]` numbers to `widths[l + 1]`.
         codes: of each layer's f: 0 for none, else one more than its place in `activation_modules`.
         weight_at, bias_at: where Θ and b begin in the flat buffers; −1 where there is no b.
-        share: samples of a part of what is done with samples one by one.
+        share: samples of a part of the losses.
         cuts: those of each layer (`core.kernels.parts`).
         keep, streams: the share that a dropout behind each layer keeps, 1 where there is none, and for each step the
             stream of its mask, `(count, n_layers)`; `seed` is the network's.
-        x_batch, y_batch, j_bar, values: memory for a batch.
+        x_batch, y_batch, j_bar: memory for a batch, of this thread alone: to share it would take longer than to fill
+            it.
+        values: memory for the losses.
         z, a, bar: memory for z, a, and the adjoint of each layer of a batch; layer l has the columns of a sample from
             `at[l]` on, and so begins at `at[l] * batch_size`.
         mask, dropped: memory for the mask, and a ∘ mask, likewise, where there is a dropout.
@@ -86,17 +88,14 @@ def steps(
     for k in range(count):
         start = (first + k) * batch_size
         m = min(batch_size, n_samples - start)
-        for low in range(thread * share, m, n_threads * share):
-            high = min(low + share, m)
-            take_batch(x, y, order[start + low : start + high], x_batch[low * widths[0] :], y_batch[low:])
-            j_bar[low:high] = 1 / m
-        if n_threads > 1: goal += n_threads; meet(arrivals, goal)
+        take_batch(x, y, order[start : start + m], x_batch, y_batch)
+        j_bar[:m] = 1 / m
         # Forward: z = a_prev Θᵀ + b, a = f(z).
         a_prev = x_batch
         for l in range(n_layers):
             n_in, n_out, here = widths[l], widths[l + 1], at[l] * batch_size
             part_rows, part_columns = cuts[l, 0, 0], cuts[l, 0, 1]
-            for part in range((thread + l) % n_threads, count_parts(m, n_out, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(m, n_out, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_out, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, here + low * n_out + left
                 of_theta = parameters[weight_at[l] + left * n_in :]
@@ -126,7 +125,7 @@ def steps(
         for l in range(n_layers - 1, 0, -1):
             n_in, n_out, here, below = widths[l], widths[l + 1], at[l] * batch_size, at[l - 1] * batch_size
             part_rows, part_columns = cuts[l, 1, 0], cuts[l, 1, 1]
-            for part in range((thread + l) % n_threads, count_parts(m, n_in, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(m, n_in, part_rows, part_columns), n_threads):
                 low, high, left, right = cut(m, n_in, part_rows, part_columns, part)
                 rows, columns, corner = high - low, right - left, below + low * n_in + left
                 z_bar, of_theta = bar[here + low * n_out :], parameters[weight_at[l] + left :]
@@ -144,7 +143,7 @@ def steps(
             else:
                 a_prev = x_batch[0:]
             part_rows, part_columns = cuts[l, 2, 0], cuts[l, 2, 1]
-            for part in range((thread + l) % n_threads, count_parts(n_out, n_in, part_rows, part_columns), n_threads):
+            for part in range(thread, count_parts(n_out, n_in, part_rows, part_columns), n_threads):
                 left, right, _, _ = cut(n_out, n_in, part_rows, part_columns, part)
                 columns, z_bar = right - left, bar[here + left :]
                 for of_bias in range(1 if bias_at[l] < 0 else 2):

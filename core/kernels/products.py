@@ -11,7 +11,7 @@ from typing import Any
 
 from numba import njit
 
-from core.kernels.parts import DEEP, WIDE
+from core.kernels.parts import DEEP, FEW, WIDE
 from core.kernels.vectors import ROWS, VECTORS, WIDTH, copy_1, copy_2, copy_3, tile_1, tile_2, tile_3, turn
 
 compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
@@ -30,32 +30,42 @@ def product(a, a_row, a_is_turned, b, b_row, b_is_turned, c, c_row, shape, packe
     """
     m, n, k = shape
     row, along = (1, a_row) if a_is_turned else (a_row, 1)
-    start = -packed.ctypes.data % WIDTH // packed.itemsize
+    lanes, start = WIDTH // packed.itemsize, -packed.ctypes.data % WIDTH // packed.itemsize
+    # Whole vectors that aren't read often enough to be worth packing are read where they lie.
+    near = n - n % lanes if not b_is_turned and m <= FEW else 0
     for left in range(0, n, WIDE):
         columns = min(WIDE, n - left)
+        direct = max(0, min(columns, near - left))
         for low in range(0, k, DEEP):
-            deep = min(DEEP, k - low)
+            deep, b_at = min(DEEP, k - low), low * b_row + left
             if b_is_turned:
                 _pack_turned(b, left * b_row + low, b_row, deep, columns, packed, start)
-            else:
-                _pack(b, low * b_row + left, b_row, deep, columns, packed, start)
+            elif direct < columns:
+                _pack(b, b_at + direct, b_row, deep, columns - direct, packed, start)
             for i in range(0, m, ROWS):
                 a_at, c_at, rows = i * row + low * along, i * c_row + left, min(ROWS, m - i)
-                _tiles(a, a_at, row, along, packed, start, c, c_at, c_row, deep, rows, columns, low > 0)
+                if direct > 0:
+                    _tiles(a, a_at, row, along, b, b_at, b_row, c, c_at, c_row, deep, rows, direct, low > 0)
+                if direct < columns:
+                    c_at, rest = c_at + direct, columns - direct
+                    _tiles(a, a_at, row, along, packed, start, 0, c, c_at, c_row, deep, rows, rest, low > 0)
 
 
 @compiled
-def _tiles(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on):
-    """Write some rows of c, from one tile to the next."""
+def _tiles(a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, k, rows, columns, goes_on):
+    """Write some rows of c, from one tile to the next; b is packed where it has no `b_row`."""
     lanes = WIDTH // a.itemsize
-    while columns > 2 * lanes:
-        now = min(columns, VECTORS * lanes)
-        tile_3(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, now, goes_on)
-        b_at, c_at, columns = b_at + VECTORS * lanes * k, c_at + now, columns - now
-    if columns > lanes:
-        tile_2(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on)
-    elif columns > 0:
-        tile_1(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on)
+    while columns > 0:
+        vectors = min(VECTORS, -(-columns // lanes))
+        width = vectors * lanes
+        now, step = min(columns, width), b_row or width
+        if vectors == 3:
+            tile_3(a, a_at, a_row, a_k, b, b_at, step, c, c_at, c_row, k, rows, now, goes_on)
+        elif vectors == 2:
+            tile_2(a, a_at, a_row, a_k, b, b_at, step, c, c_at, c_row, k, rows, now, goes_on)
+        else:
+            tile_1(a, a_at, a_row, a_k, b, b_at, step, c, c_at, c_row, k, rows, now, goes_on)
+        b_at, c_at, columns = b_at + (width if b_row else width * k), c_at + now, columns - now
 
 
 @compiled

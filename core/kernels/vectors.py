@@ -130,17 +130,17 @@ def _tile(vectors: int) -> Any:
     """
 
     @intrinsic
-    def tile(_context, a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on):
-        """Write c = a b for `k` terms; b is packed, and c has been begun where it `goes_on`.
+    def tile(_context, a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, k, rows, columns, goes_on):
+        """Write c = a b for `k` terms; c has been begun where it `goes_on`.
 
-        a is there at `i * a_row + j * a_k`. Where there are fewer rows than a tile has, the last takes the places of
-        those that are missing.
+        a is there at `i * a_row + j * a_k`; b has whole vectors, whatever columns c has. Where there are fewer rows
+        than a tile has, the last takes the places of those that are missing.
         """
 
         def generate(context, builder, signature, arguments):
             w = _Writer(context, builder, signature, arguments)
-            a, b, c = (w.pointer(array) for array in (0, 4, 6))
-            a_row, a_k, c_row, k, rows, columns = (w.number(index) for index in (2, 3, 8, 9, 10, 11))
+            a, b, c = (w.pointer(array) for array in (0, 4, 7))
+            a_row, a_k, b_row, c_row, k, rows, columns = (w.number(index) for index in (2, 3, 6, 9, 10, 11, 12))
             rest = w.first(builder.sub(columns, _INDEX((vectors - 1) * w.lanes)))
             last, of_a, of_c = builder.sub(rows, _INDEX(1)), [], []
             for i in map(_INDEX, range(ROWS)):
@@ -151,7 +151,7 @@ def _tile(vectors: int) -> Any:
                     place = builder.gep(start, [_INDEX(v * w.lanes)])
                     of_c.append((place, rest if v == vectors - 1 else None))
             begun, fresh = [], builder.block
-            with builder.if_then(w.flag(12)):
+            with builder.if_then(w.flag(13)):
                 begun = [w.load(place, mask) for place, mask in of_c]
                 going_on = builder.block
             sums = []
@@ -166,14 +166,14 @@ def _tile(vectors: int) -> Any:
                 each = [w.all_of(builder.load(builder.gep(row, [in_a])), w.element) for row in of_a]
                 pairs = [(one, other) for one in each for other in of_b]
                 totals = [w.add_product(*pair, total) for pair, total in zip(pairs, sums, strict=True)]
-                return [builder.add(in_a, a_k), builder.add(in_b, _INDEX(vectors * w.lanes)), *totals]
+                return [builder.add(in_a, a_k), builder.add(in_b, b_row), *totals]
 
             _, _, *sums = w.times(k, [_INDEX(0), _INDEX(0), *sums], add_products)
             for (place, mask), total in zip(of_c, sums, strict=True):
                 w.store(total, place, mask)
             return context.get_dummy_value()
 
-        return types.void(a, a_at, a_row, a_k, b, b_at, c, c_at, c_row, k, rows, columns, goes_on), generate
+        return types.void(a, a_at, a_row, a_k, b, b_at, b_row, c, c_at, c_row, k, rows, columns, goes_on), generate
 
     return tile
 

@@ -10,16 +10,16 @@ MISSING = "–"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Write a number with so many significant digits.
+    """Write a number with so many significant digits, and a larger one whole.
 
-    >>> number(12345), number(0.123456), number(None)
-    ('12,345', '0.1235', '–')
+    >>> number(12345), number(0.123456), number(7853.2, 3), number(None)
+    ('12,345', '0.1235', '7,853', '–')
     """
     if value is None:
         return MISSING
     if isinstance(value, int):
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def duration(seconds: float | None) -> str:

@@ -117,6 +117,16 @@ def test_parameters_go_to_the_host_and_back(backend: Backend) -> None:
     np.testing.assert_array_equal(backend.to_host(other.parameters), backend.to_host(net.parameters))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_of_the_host_begin_with_a_line_of_the_cache(dtype: str) -> None:
+    backend = core.get_backend("numpy", dtype)
+    network = core.Network(5, [core.Dense(3)], backend=backend, seed=[0, 1])
+    for array in (backend.empty((3, 7)), backend.zeros((5,)), network.parameters):
+        assert array.ctypes.data % 64 == 0
+        assert array.dtype == dtype
+    assert not backend.zeros((2, 3), "int64").any()
+
+
 def test_backend_tells_about_itself(backend: Backend) -> None:
     backend.synchronize()
     memory = backend.memory()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.kernels.parts import DEEP, WIDE, cuts, most_parts, packed_size
+from core.kernels.parts import DEEP, FEW, WIDE, cuts, most_parts, packed_size
 
 pytest.importorskip("numba")
 products, team = pytest.importorskip("core.kernels.products"), pytest.importorskip("core.kernels.team")
@@ -61,9 +61,10 @@ def test_a_product_of_parts_of_larger_matrices(dtype: str, m: int, n: int, k: in
     multiplied(products.product, np.random.default_rng(0), dtype, m, n, k)
 
 
+@pytest.mark.parametrize("m", [9, FEW + 1])  # b is read where it lies, or packed
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_products_of_several_blocks(dtype: str) -> None:
-    multiplied(products.product, np.random.default_rng(0), dtype, 9, 2 * WIDE + 5, 2 * DEEP + 3)
+def test_products_of_several_blocks(dtype: str, m: int) -> None:
+    multiplied(products.product, np.random.default_rng(0), dtype, m, 2 * WIDE + 5, 2 * DEEP + 3)
 
 
 @pytest.mark.parametrize("features", [{"avx": True}, {}], ids=["256 bits", "128 bits"])
@@ -91,24 +92,27 @@ def test_narrower_vectors(features: dict[str, bool], tmp_path: Path, monkeypatch
         multiplied(narrow.product, np.random.default_rng(0), "float32", *shape)
 
 
-@given(m=st.integers(2, 40), n=st.integers(2, 90), row=st.integers(1, 39), column=st.integers(1, 89))
-def test_however_it_is_cut_it_has_the_same_bits(m: int, n: int, row: int, column: int) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+@given(m=st.integers(2, FEW + 40), n=st.integers(2, 90), row=st.integers(1, 39), column=st.integers(1, 89))
+def test_however_it_is_cut_it_has_the_same_bits(turned: bool, m: int, n: int, row: int, column: int) -> None:
     k, rng = DEEP + 7, np.random.default_rng(0)
-    a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((n, k), np.float32)
+    a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((n, k) if turned else (k, n), np.float32)
     packed = np.empty(packed_size(k, [n, 1]), np.float32)
 
     def made(rows: list[int], columns: list[int]) -> np.ndarray:
         c = np.empty((m, n), np.float32)
         for (low, high), (left, right) in ((r, q) for r in pairwise(rows) for q in pairwise(columns)):
-            arrays: Any = a[low:].reshape(-1), k, False, b[left:].reshape(-1), k, True, c.reshape(-1)[low * n + left :]
+            of_b: Any = b.reshape(-1)[left * (k if turned else 1) :], k if turned else n, turned
+            arrays: Any = a[low:].reshape(-1), k, False, *of_b, c.reshape(-1)[low * n + left :]
             products.product(*arrays, n, (high - low, right - left, k), packed)
         return c
 
     whole = made([0, m], [0, n])
     np.testing.assert_array_equal(made([0, min(row, m - 1), m], [0, min(column, n - 1), n]), whole)
-    exact = a.astype(float) @ b.T.astype(float)
+    right = b.T if turned else b
+    exact = a.astype(float) @ right.astype(float)
     # Sums of k rounded products (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, 3.1).
-    bound = k * float(np.finfo(np.float32).eps) / 2 * (np.abs(a).astype(float) @ np.abs(b).T.astype(float))
+    bound = k * float(np.finfo(np.float32).eps) / 2 * (np.abs(a).astype(float) @ np.abs(right).astype(float))
     assert (np.abs(whole - exact) <= bound).all()
 
 
