@@ -34,6 +34,9 @@ from tests.service.workplace import PENGUINS
 
 DATASET_ID = "ds_" + "0" * 32
 Make = Callable[..., Assignment]
+APART: dict[str, Any] = {"regularization": {"clip_value": 1e9}}
+"""A bound that no gradient meets keeps the steps apart: those taken together are compiled for each combination of
+activations, loss and optimizer, which takes seconds, and are compared to these by the tests of core."""
 
 
 @pytest.fixture
@@ -153,7 +156,7 @@ def test_the_encoding_is_learned_on_the_training_rows_only(assign: Make):
     assert mass[train_rows].mean() != mass.mean()
 
 
-@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}}])
+@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}, **APART}])
 def test_the_same_seed_gives_the_same_bits(assign: Make, job: dict[str, Any]):
     first, second, other = (assign(epochs=20, **job), assign(epochs=20, **job), assign(epochs=20, seed=1, **job))
     curves = [without_times(told(assignment)[1]) for assignment in (first, second, other)]
@@ -211,9 +214,9 @@ def test_regression_is_measured_in_the_targets_own_unit(assign: Make):
 @pytest.mark.parametrize(
     "job",
     [
-        {"optimizer": {"name": "lion", "weight_decay": 0.1}},
+        {"optimizer": {"name": "lion", "weight_decay": 0.1}, **APART},
         {"schedule": {"name": "warmup", "duration": 2, "then": "cosine"}},
-        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}},
+        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}, **APART},
         *({"regularization": {name: 0.01}} for name in ("l1", "l2", "clip_value", "clip_norm", "max_norm")),
         {"average": 0.9},
         {"class_weight": {"Chinstrap": 3.0}},
@@ -275,13 +278,13 @@ def test_normalization_follows_the_layer_that_names_it(assign: Make, name: str):
 @pytest.mark.parametrize("activation", core.ACTIVATIONS)
 def test_every_activation_trains(assign: Make, activation: str):
     layers = [{"units": 8, "activation": activation}]
-    _, metrics, _ = told(assign(network={"layers": layers}, epochs=5, batch_size=16))
+    _, metrics, _ = told(assign(network={"layers": layers}, epochs=5, batch_size=16, **APART))
     assert metrics[-1]["loss"] < metrics[0]["loss"]
 
 
 @pytest.mark.parametrize("loss", [loss.name for loss in core.LOSSES.values() if loss.tells_classes])
 def test_every_loss_for_classes_tells_two_apart(assign: Make, loss: str):
-    assignment = assign("sex", loss=loss)
+    assignment = assign("sex", loss=loss, **APART)
     *_, done = told(assignment)
     assert done["result"]["metrics"]["accuracy"] > 0.75, "half of them are of either sex"
     predictor = load(assignment.draft)
@@ -297,7 +300,7 @@ def test_every_loss_for_classes_tells_two_apart(assign: Make, loss: str):
 
 @pytest.mark.parametrize("loss", [loss.name for loss in core.LOSSES.values() if not loss.tells_classes])
 def test_every_loss_for_numbers_predicts_grams(assign: Make, loss: str):
-    assignment = assign("body_mass_g", loss=loss, batch_size=16, optimizer={"learning_rate": 0.003})
+    assignment = assign("body_mass_g", loss=loss, batch_size=16, optimizer={"learning_rate": 0.003}, **APART)
     *_, done = told(assignment)
     assert done["result"]["metrics"]["r2"] > 0.5, "their mean has 0"
     table = read_table(PENGUINS, "csv").filter(pl.col("body_mass_g").is_not_null())
@@ -327,7 +330,7 @@ def test_rows_drawn_for_training_that_all_weigh_nothing_end_the_job_with_a_messa
     ],
 )
 def test_targets_losses_and_networks_of_every_kind(assign: Make, target: str, job: dict[str, Any], outputs: int):
-    assignment = assign(target, epochs=30, **job)
+    assignment = assign(target, epochs=30, **job, **APART)
     _, metrics, _ = told(assignment)
     assert metrics[-1]["loss"] < metrics[0]["loss"]
     network = core.load(assignment.draft / WEIGHTS)
@@ -348,7 +351,7 @@ def test_without_validation_all_rows_are_trained_on(assign: Make):
 
 
 def test_a_loss_that_is_not_finite_ends_the_job_with_advice(assign: Make):
-    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30})
+    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30}, **APART)
     advice = r"in epoch 1, at step \d+.*smaller optimizer.learning_rate"
     with pytest.raises(CannotTrain, match=advice) as raised:
         list(train(assignment))

@@ -76,8 +76,7 @@ class World:
         headers = {"X-Request-ID": "the-same"}  # which answers name, and must not differ in
         if who:
             headers["Authorization"] = f"Bearer {self.secrets[who]}"
-        # The first picture starts the process that draws, which takes its time on a busy machine.
-        return self.http.request(method, path.format(**ids), headers=headers, timeout=60, **self.body(route, ids))
+        return self.http.request(method, path.format(**ids), headers=headers, **self.body(route, ids))
 
     def body(self, route: str, ids: dict[str, str]) -> dict[str, Any]:
         job = {"dataset_id": ids["dataset_id"], "target": "species", "epochs": 1}
