@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     max_columns: int = Field(default=10_000, ge=1, description="Most columns in a data set")
     max_record_bytes: int = Field(default=16 * MIB, ge=1, description="Longest row of a CSV or JSON file, in bytes")
     max_cell_bytes: int = Field(default=MIB, ge=1, description="Longest text in a cell, in bytes of UTF-8")
+    max_members: int = Field(default=64, ge=2, description="Most members of an NPZ file, of which x and y are read")
+    max_header_bytes: int = Field(default=10_000, ge=1, description="Longest header of an array in an NPY or NPZ file")
+    max_window_bytes: int = Field(
+        default=128 * MIB, ge=1024, description="Most memory that a zstd file may ask for, to be unpacked"
+    )
+    max_ranges: int = Field(default=16, ge=1, description="Most ranges of a data set's bytes in one request")
     ingest_processes: int = Field(default=2, ge=1, description="How many data sets are read at a time")
     ingest_memory_bytes: int = Field(
         default=4096 * MIB, ge=1024 * MIB, description="Address space of a process that reads a data set"

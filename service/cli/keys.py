@@ -101,6 +101,7 @@ def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `deltabar keys list` shows it.", metavar="ID")],
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key useless, within a second; its owner's rows stay, and its jobs go on.
 
@@ -113,7 +114,10 @@ def revoke(
         known = api_keys.revoke(database, key_id)
     if not known:
         fail(f"there is no key with the id {key_id!r}; `deltabar keys list` shows every one")
-    typer.echo(f"{key_id} is revoked", err=True)
+    if as_json:
+        print_json({"revoked": [key_id]})
+    else:
+        typer.echo(f"{key_id} is revoked", err=True)
 
 
 @contextmanager

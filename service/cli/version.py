@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import typer
 
+from service.cli.options import AsJson, print_json
 from service.cli.panels import SERVICE
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=SERVICE)
-def version() -> None:
+def version(as_json: AsJson = False) -> None:
     """Print the version."""
     from importlib.metadata import version as installed_version
 
-    typer.echo(f"deltabar {installed_version('deltabar')}")
+    number = installed_version("deltabar")
+    if as_json:
+        print_json({"version": number})
+    else:
+        typer.echo(f"deltabar {number}")

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from polars import selectors
+
+from service.datasets import values
 
 MOST_CLASSES = 1000
 LONGEST_CLASS = 1000
 """Bytes; a longer text is no label."""
 SKETCH = 4096
+SPAN = 2**16
+"""Whole numbers that lie so near to each other are counted by their place."""
 _NULL: dict[pl.DataType | type[pl.DataType], int] = {
     dtype: pl.Series([None], dtype=dtype).hash()[0] for dtype in (pl.Int64, pl.Float64, pl.String, pl.Datetime("us"))
 }
@@ -65,15 +68,14 @@ class Counted:
         """Count the values of a batch; return whether that is over, as they are more than a thousand, or no labels."""
         if self.classes is None or column.dtype == pl.Float64:
             return self._give_up_on_classes(column.dtype)
-        present = column.drop_nulls() if column.null_count() else column
-        counts = present.alias("value").value_counts(name="rows")
-        if counts.height > MOST_CLASSES:
+        found, rows = _counts(column.drop_nulls() if column.null_count() else column)
+        if len(found) > MOST_CLASSES:
             return self._give_up_on_classes(column.dtype)
-        pairs = counts.rows()
-        if column.dtype == pl.String and any(len(text.encode()) > LONGEST_CLASS for text, _ in pairs):
-            return self._give_up_on_classes(column.dtype)
-        for value, rows in pairs:
-            self.classes[value] = self.classes.get(value, 0) + rows
+        for value, more in zip(found.to_list(), rows.tolist(), strict=True):
+            before = self.classes.get(value, 0)
+            if not before and column.dtype == pl.String and len(value.encode()) > LONGEST_CLASS:
+                return self._give_up_on_classes(column.dtype)
+            self.classes[value] = before + more
         return len(self.classes) > MOST_CLASSES and self._give_up_on_classes(column.dtype)
 
     def _give_up_on_classes(self, dtype: pl.DataType) -> bool:
@@ -101,6 +103,18 @@ class Counted:
             self._waiting.clear()
 
 
+def _counts(present: pl.Series) -> tuple[pl.Series, np.ndarray]:
+    """Return the different values of a column that has no null, and the rows of each."""
+    if present.dtype == pl.Int64:
+        low, high = values.ends(present)
+        if high - low < SPAN:
+            rows = np.bincount(present.to_numpy() - low)  # a tenth of the time that hashing takes
+            found = np.flatnonzero(rows)
+            return pl.Series(found + low), rows[found]
+    counts = present.alias("value").value_counts(name="rows")
+    return counts["value"], counts["rows"].to_numpy()
+
+
 class Statistics:
     """Of all columns of a table."""
 
@@ -111,30 +125,23 @@ class Statistics:
     def add(self, table: pl.DataFrame) -> None:
         """Take in some rows."""
         self.rows += table.height
-        nulls = table.null_count().row(0, named=True)
-        ordered, numeric = selectors.numeric() | selectors.datetime(), selectors.numeric()
-        # In one query, as polars then looks at all columns at once, each while it is in the processor's cache.
-        measured = table.select(
-            ordered.min().name.prefix("low "),
-            ordered.max().name.prefix("high "),
-            numeric.mean().name.prefix("mean "),
-            numeric.var(ddof=0).name.prefix("variance "),
-        )
-        found = measured.row(0, named=True) if measured.width else {}
         many: list[str] = []
-        for column in table:
-            name, count = column.name, table.height - nulls[column.name]
+        schema = table.schema
+        for (name, dtype), column in zip(schema.items(), table, strict=True):
             counted = self.columns.setdefault(name, Counted())
+            count = table.height - column.null_count()
             if count == 0:
                 continue
-            if column.dtype.is_numeric():
-                counted.merge_moments(count, *(found[f"{what} {name}"] for what in ("low", "high", "mean", "variance")))
-            elif f"low {name}" in found:  # times
-                low, high = found[f"low {name}"], found[f"high {name}"]
+            # The methods of a series: to plan a query takes longer than to read the columns of a wide table.
+            if dtype.is_numeric():
+                mean, variance = column.mean(), column.var(ddof=0)
+                counted.merge_moments(count, *values.ends(column), mean, variance)  # type: ignore[arg-type] -- numbers
+            elif dtype.is_temporal():
+                low, high = values.ends(column)
                 counted.minimum = min(low, counted.minimum or low)
                 counted.maximum = max(high, counted.maximum or high)
             if counted.merge_classes(column):
                 many.append(name)
             counted.present += count
-        for hashes in table.select(pl.col(many).hash()):
-            self.columns[hashes.name].merge_hashes(hashes, table[hashes.name].dtype)
+        for hashes in table[:, many].select(pl.all().hash()):
+            self.columns[hashes.name].merge_hashes(hashes, schema[hashes.name])

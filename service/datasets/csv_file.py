@@ -7,7 +7,8 @@ it refuses, the texts decide; so what is read never depends on which of the two 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from service.datasets import values
 from service.datasets.csv_dialect import Dialect, dialect_of
 from service.datasets.csv_scan import Records, check, scan
 from service.datasets.decoding import encoding_of, utf8
-from service.datasets.expanding import pieces
+from service.datasets.expanding import PIECE, pieces
 from service.datasets.limits import Limits, up_to
 from service.datasets.reading import DELIMITERS, QUOTES, Reading
 from service.datasets.spelling import Spelling
@@ -25,8 +26,10 @@ from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
 from service.problems import echo
 from service.schemas import FieldError
 
-SAMPLE = 1000
+SAMPLE, SAMPLE_CELLS = 1000, 750_000
 MOST_REFUSALS = 3
+ENOUGH_ROWS, ENOUGH_BYTES = 4096, 4 * PIECE
+"""Of a batch: what is done for a column and not for a cell takes time for every batch, and of thousands much."""
 _TYPES = {"boolean": pl.Boolean, "whole": pl.Int64, "number": pl.Float64}
 
 
@@ -68,7 +71,7 @@ class CsvFile:
         names = _names(dialect.fields(head.text) if dialect.header else None, head.width)
         self._spelling = Spelling(names, _known(self._kinds, names), self._reading.dates, dialect.decimal_comma)
         first_row = 0
-        for batch in records if dialect.header else chain([head], records):
+        for batch in _gathered(records if dialect.header else chain([head], records)):
             table = self._settled(batch, names, dialect, first_row)
             first_row += table.height
             yield table
@@ -86,7 +89,7 @@ class CsvFile:
         texts: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
         try:
             if first_row == 0:
-                self._spelling.learn(_split(records, texts, dialect, SAMPLE))
+                self._spelling.learn(_split(records, texts, dialect, min(SAMPLE, SAMPLE_CELLS // len(names) + 1)))
             table = self._fast(records, dialect, first_row) if self._refusals < MOST_REFUSALS else None
             if table is None:
                 split = _split(records, texts, dialect)
@@ -101,7 +104,7 @@ class CsvFile:
             raise unreadable(fault(None, f"there are {found}", "CSV as in RFC 4180"))
         self._check_cells(table)
         table = values.numbers(table, first_row, self._fractional)
-        self._fractional |= {column.name for column in table if column.dtype == pl.Float64}
+        self._fractional |= {name for name, dtype in table.schema.items() if dtype == pl.Float64}
         self._spelling.keep(table)
         return table
 
@@ -116,21 +119,36 @@ class CsvFile:
             self._refusals += 1
             return None
         self._refusals = 0
-        texts = [column.name for column in table if column.dtype == pl.String]
+        texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
         if texts:
-            table = table.with_columns(self._spelling.settled(table.select(texts), first_row))
+            table = values.replaced(table, self._spelling.settled(table[:, texts], first_row))
         return table
 
     def _check_cells(self, table: pl.DataFrame) -> None:
         most = self._limits.max_cell_bytes
-        texts = [column.name for column in table if column.dtype == pl.String]
-        if not texts:
-            return
-        longest = table.select(pl.col(texts).str.len_bytes().max()).row(0, named=True)
-        for name, length in longest.items():
+        longest = table.select(pl.col(pl.String).str.len_bytes().max())
+        for name, length in longest.row(0, named=True).items() if longest.width else ():
             if (length or 0) > most:
                 message = f"column {echo(name)!r} has a text of {length} bytes"
                 raise unreadable(fault(length, message, up_to(most, "bytes a cell", "max_cell_bytes")))
+
+
+def _gathered(records: Iterable[Records]) -> Iterator[Records]:
+    """Yield the same records, enough of them at a time."""
+    waiting: list[Records] = []
+    for some in records:
+        waiting.append(some)
+        rows, size = sum(each.count for each in waiting), sum(len(each.text) for each in waiting)
+        if rows >= ENOUGH_ROWS or size >= ENOUGH_BYTES:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(several: list[Records]) -> Records:
+    text, count = b"".join(each.text for each in several), sum(each.count for each in several)
+    return replace(several[0], text=text, count=count)
 
 
 def _attempt(

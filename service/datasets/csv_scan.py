@@ -73,9 +73,10 @@ class _Scanner:
             self._unfinished.append(piece)
         else:
             first, last, records = stops
-            text = b"".join([*self._unfinished, memoryview(piece)[: last + 1]])
             end = first + 1 + sum(map(len, self._unfinished))
-            self._unfinished = [piece[last + 1 :]]
+            whole = not self._unfinished and last + 1 == len(piece)  # as `pieces` gives them: to join would copy
+            text = piece if whole else b"".join([*self._unfinished, memoryview(piece)[: last + 1]])
+            self._unfinished = [] if last + 1 == len(piece) else [piece[last + 1 :]]
             if not self._records:
                 yield Records(text[:end], 1, line, self._width)
                 text, line, records = text[end:], line + text.count(b"\n", 0, end), records - 1

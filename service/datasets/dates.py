@@ -44,7 +44,7 @@ def format_of(texts: pl.Series, order: str) -> str | None:
     >>> format_of(pl.Series(["02/01/2007"]), "auto") is None
     True
     """
-    present = texts.drop_nulls()
+    present = texts.drop_nulls() if texts.null_count() else texts
     if present.is_empty() or not _LOOKS.fullmatch(present[0]):
         return None
     found = list(_fitting(present, order))

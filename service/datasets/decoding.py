@@ -51,7 +51,8 @@ def utf8(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
                 position, byte = error.start - len(pending), error.object[error.start]
                 raise _not_text(piece, position, byte, offset, line, encoding) from error
             if encoding == "utf-8":
-                text = (pending + piece)[: len(pending) + len(piece) - len(decoder.getstate()[0])]
+                left = decoder.getstate()[0]
+                text = (pending + piece)[: len(pending) + len(piece) - len(left)] if pending or left else piece
             else:
                 text = (decoded.removeprefix("\ufeff") if first else decoded).encode()
         if (position := text.find(b"\0")) >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,6 @@ PIECE = 8 * 2**20
 """Bytes; with twice as many, reading a large CSV takes twice the page faults (185,000 for 200 MB, not 81,000)."""
 GRACE = 16 * 2**20
 """So many bytes may come out of however few: a short table of zeros shrinks to nothing without any malice."""
-WINDOW = 2**27
-"""Most memory that zstd may ask for, as its own command line has it (`zstd --ultra` needs no more)."""
 
 
 def pieces(path: Path, limits: Limits, size: int = PIECE) -> Iterator[bytes]:
@@ -35,16 +34,28 @@ def pieces(path: Path, limits: Limits, size: int = PIECE) -> Iterator[bytes]:
         if start.startswith(GZIP):
             yield from _expanded(gzip.GzipFile(fileobj=file), file, path, limits, size)
         elif start == ZSTD:
-            reader = zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(file, read_across_frames=True)
+            decompressor = zstandard.ZstdDecompressor(max_window_size=limits.max_window_bytes)
+            reader = decompressor.stream_reader(file, read_across_frames=True)
             yield from _expanded(reader, file, path, limits, size)
         else:
-            while piece := file.read(size):
+            while piece := file.read(_up_to_a_line_end(file, size)):
                 yield piece
 
 
 def is_compressed(start: bytes) -> bool:
     """Return whether a file that begins so is gzip or zstd."""
     return start.startswith((GZIP, ZSTD))
+
+
+def _up_to_a_line_end(file: BinaryIO, size: int) -> int:
+    """Return how many of the next `size` bytes end with the last line end among them, if there is one near their end.
+
+    Whole lines can be taken as they are; what was cut off would have to be put before the next piece, a copy of it all.
+    """
+    near = min(size, 2**16)
+    end = os.pread(file.fileno(), near, file.tell() + size - near)
+    found = end.rfind(b"\n") + 1
+    return size - near + found if found and len(end) == near else size
 
 
 def _expanded(
@@ -57,6 +68,9 @@ def _expanded(
             check_expansion(total, compressed, limits)
             yield piece
     except (zlib.error, zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
+        if "too much memory" in str(error):  # zstd's words for a window that is too large
+            allowed = up_to(limits.max_window_bytes, "bytes", "max_window_bytes")
+            raise unreadable(fault(None, "the zstd file asks for too much memory to be unpacked", allowed)) from error
         message = f"the compressed file is damaged or cut off ({error or type(error).__name__})"
         raise unreadable(fault(None, message, "a whole file as written by gzip or zstd")) from error
     if total == 0:

@@ -69,10 +69,10 @@ def kind_of(name: str, dtype: pl.DataType, counted: Counted, rows: int, sample: 
 
 def _shape_of(sample: pl.Series) -> tuple[float, bool]:
     """Return the mean length of texts, and whether most are of several words."""
-    present = sample.drop_nulls()[:1000]
-    spaced = present.str.contains(r"\s").mean()
-    lengths = present.str.len_chars().mean()
-    return float(lengths or 0), bool(spaced is not None and float(spaced) > 0.5)  # type: ignore[arg-type] -- numbers
+    present = (sample.drop_nulls() if sample.null_count() else sample)[:1000].to_frame("text")
+    text = pl.col("text").str
+    lengths, spaced = present.select(text.len_chars().mean().alias("l"), text.contains(r"\s").mean().alias("s")).row(0)
+    return lengths or 0.0, (spaced or 0.0) > 0.5
 
 
 def takes(column: Column, kind: Kind) -> bool:

@@ -17,6 +17,9 @@ class Limits(BaseModel):
     max_columns: int
     max_record_bytes: int
     max_cell_bytes: int
+    max_members: int
+    max_header_bytes: int
+    max_window_bytes: int
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:

@@ -27,7 +27,6 @@ from service.schemas import FieldError
 SAVE = "numpy.save(file, x)"
 CELLS = 2**21
 NUMBERS = "biuf"  # NumPy's letters for the kinds of a dtype: bool, int, unsigned, float
-LONGEST_HEADER = 10_000
 _FIXES = {
     "O": "objects can only be read with pickle, which runs code that the file brings along",
     "c": "complex numbers have no order and no place in a network's input: save .real and .imag as two columns",
@@ -59,7 +58,7 @@ class NpyFile:
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows, typed; raises the `Problem` that says what is wrong."""
         with damage("NPY", SAVE), self._path.open("rb") as file:
-            header = header_of(file, "the array", self._path.stat().st_size)
+            header = header_of(file, "the array", self._path.stat().st_size, self._limits)
             if faults := [*faults_of(header, (1, 2), NUMBERS, "numbers", SAVE), *too_large(header, self._limits)]:
                 raise unreadable(*faults)
             array = mapped(self._path, header)
@@ -80,12 +79,21 @@ def damage(what: str, save: str) -> Iterator[None]:
         raise unreadable(fault(None, message, f"a file as written by {save}")) from error
 
 
-def header_of(file: BinaryIO, name: str, size: int) -> Header:
-    """Read the header of an array; `size` is that of its whole file. Raises ValueError for what is no header."""
+def header_of(file: BinaryIO, name: str, size: int, limits: Limits) -> Header:
+    """Read the header of an array; `size` is that of its whole file.
+
+    Raises ValueError for what is no header, and the `Problem` for one that is too long.
+    """
     # Version 3 only serves dtypes with named fields, which no table here has.
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file, max_header_size=LONGEST_HEADER)
+    try:
+        shape, fortran, dtype = read(file, max_header_size=limits.max_header_bytes)
+    except ValueError as error:
+        if "max_header_size" not in str(error):
+            raise
+        allowed = up_to(limits.max_header_bytes, "bytes", "max_header_bytes")
+        raise unreadable(fault(None, f"the header of {name} is too long", allowed)) from error
     return Header(name, shape, dtype, fortran, size - file.tell(), file.tell())
 
 

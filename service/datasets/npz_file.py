@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from service.datasets.expanding import PIECE, check_expansion
-from service.datasets.limits import Limits
+from service.datasets.limits import Limits, up_to
 from service.datasets.npy_file import NUMBERS, Header, damage, faults_of, header_of, mapped, tables, too_large
 from service.datasets.reading import Reading
 from service.datasets.typed import Typed
@@ -24,7 +24,6 @@ from service.problems import echo
 from service.schemas import FieldError
 
 SAVE = "numpy.savez(file, x=x, y=y)"
-MOST_MEMBERS = 64
 
 
 class NpzFile:
@@ -41,7 +40,7 @@ class NpzFile:
         # Beside the upload, where there is room for it and where what a killed process leaves is swept.
         with damage("NPZ", SAVE), zipfile.ZipFile(self._path) as archive, _scratch(self._path) as folder:
             self._check_members(archive)
-            headers = _header(archive, "x"), _header(archive, "y")
+            headers = _header(archive, "x", self._limits), _header(archive, "y", self._limits)
             self._check_headers(*headers)
             arrays = {header.name: mapped(self._unpacked(archive, header, folder), header) for header in headers}
             typed = Typed(self._reading, self._limits)
@@ -50,10 +49,9 @@ class NpzFile:
 
     def _check_members(self, archive: zipfile.ZipFile) -> None:
         members = sorted(archive.namelist())
-        if len(members) > MOST_MEMBERS:
-            raise unreadable(
-                fault(len(members), f"the NPZ file has {len(members)} members", f"exactly x and y: {SAVE}")
-            )
+        if len(members) > self._limits.max_members:
+            allowed = f"{up_to(self._limits.max_members, 'members', 'max_members')}: {SAVE}"
+            raise unreadable(fault(len(members), f"the NPZ file has {len(members)} members", allowed))
         if members != ["x.npy", "y.npy"]:
             names = echo(", ".join(member.removesuffix(".npy") for member in members))
             raise unreadable(fault(names, f"the NPZ file holds: {names or 'nothing'}", f"exactly x and y: {SAVE}"))
@@ -100,7 +98,7 @@ def _scratch(beside: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _header(archive: zipfile.ZipFile, name: str) -> Header:
+def _header(archive: zipfile.ZipFile, name: str, limits: Limits) -> Header:
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
-        return header_of(file, name, info.file_size)  # type: ignore[arg-type] -- it reads and tells, as a file does
+        return header_of(file, name, info.file_size, limits)  # type: ignore[arg-type] -- it reads and tells, as a file does

@@ -11,6 +11,7 @@ from pydantic import Field
 from service.context import ReadContext, WriteContext
 from service.datasets import service
 from service.datasets.expanding import GZIP, ZSTD
+from service.datasets.limits import up_to
 from service.datasets.reading import MOST_KINDS, Options, Reading, kinds_of
 from service.datasets.schemas import Dataset, Format, Preview
 from service.pages import After, Limit, page
@@ -19,7 +20,6 @@ from service.schemas import FieldError, Page
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=RESPONSES)
 
-MOST_RANGES = 16
 PACKED, SUFFIXES = {GZIP: "gzip", ZSTD: "zstd"}, {"gzip": ".gz", "zstd": ".zst"}
 BINARY = "application/octet-stream"
 MEDIA_TYPES: dict[Format, str] = {
@@ -103,11 +103,11 @@ def preview_dataset(context: ReadContext, dataset_id: str, rows: Rows = 10) -> P
 def get_content(
     context: ReadContext,
     dataset_id: str,
-    range: Annotated[str, Header(description="Which bytes to return; up to 16 ranges")] = "",
+    range: Annotated[str, Header(description="Which bytes to return; up to 16 ranges, or what is set")] = "",
 ) -> FileResponse:
     """Download the bytes as uploaded."""
-    if range.count(",") >= MOST_RANGES:
-        raise _too_many_ranges(range)
+    if range.count(",") >= (most := context.settings.max_ranges):
+        raise _too_many_ranges(range, most)
     path, format, sha256 = service.content(context, dataset_id)
     with path.open("rb") as file:
         start = file.read(4)
@@ -130,8 +130,10 @@ def _multipart(given: str) -> Problem:
     return Problem(415, "unsupported_media_type", detail, [error])
 
 
-def _too_many_ranges(given: str) -> Problem:
+def _too_many_ranges(given: str, most: int) -> Problem:
     message = f"{given.count(',') + 1} ranges are asked for"
-    error = FieldError(field="header.range", value=echo(given), message=message, allowed=f"up to {MOST_RANGES} ranges")
-    detail = f"Ask for up to {MOST_RANGES} ranges of the bytes at a time, or for all of them."
+    error = FieldError(
+        field="header.range", value=echo(given), message=message, allowed=up_to(most, "ranges", "max_ranges")
+    )
+    detail = f"Ask for up to {most} ranges of the bytes at a time, or for all of them."
     return Problem(416, "too_many_ranges", detail, [error])

@@ -6,7 +6,7 @@ numbers mean that the numbers were texts too, spelt as they were, and so the fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -26,6 +26,7 @@ _FORCED: dict[str, Spelt] = {
     "text": "text",
     "identifier": "text",
 }
+FEW = 50
 _WORDS = {"whole": "a number", "number": "a number", "boolean": "true or false", "date": "a date"}
 
 
@@ -76,11 +77,10 @@ class Spelling:
             names = [name for name in table.columns if self.families[name].spelt == spelt]
             if not names:
                 continue
-            found = table.select(self._expression(name) for name in names)
-            for name in names:
+            found = self._values(table[:, names], spelt)
+            unfit = [name for name, more in _more_nulls(table[:, names], found) if more]
+            for name in unfit:
                 texts, column = table[name], found[name]
-                if column.null_count() == texts.null_count():
-                    continue
                 family = self.families[name]
                 if spelt == "whole":
                     self.families[name] = replace(family, spelt="number")
@@ -91,51 +91,64 @@ class Spelling:
                     self.families[name] = Family("text")
                     self.belied = self.belied or name in self._kept
             fitting = [name for name in names if self.families[name].spelt == spelt]
-            table = table.with_columns(found.select(fitting))
+            table = values.replaced(table, found[:, fitting])
         if faults:
             raise unreadable(*faults[:MOST_FAULTS])
         return table
 
     def keep(self, table: pl.DataFrame) -> None:
         """Remember what has been given away."""
-        self._kept |= {
-            column.name for column in table if column.dtype != pl.String and column.null_count() < len(column)
-        }
+        unseen = [name for name, dtype in table.schema.items() if dtype != pl.String and name not in self._kept]
+        self._kept |= {name for name in unseen if table[name].null_count() < table.height}
 
-    def _expression(self, name: str) -> pl.Expr:
-        family, text = self.families[name], pl.col(name)
-        match family.spelt:
+    def _values(self, table: pl.DataFrame, spelt: Spelt) -> pl.DataFrame:
+        """Return what columns of texts spell, all of this family; null for texts that spell something else."""
+        text = pl.all()
+        match spelt:
             case "boolean":
-                both = {"true": True, "false": False}
-                return text.str.to_lowercase().replace_strict(both, default=None, return_dtype=pl.Boolean)
+                lower = table.select(text.str.to_lowercase())
+                return lower.select(pl.when(text.is_in(["true", "false"])).then(text == "true"))
             case "whole":
-                return text.cast(pl.Int64, strict=False)
+                return table.select(text.cast(pl.Int64, strict=False))
             case "number":
                 text = text.str.replace(",", ".", literal=True) if self._comma else text
-                return text.cast(pl.Float64, strict=False)
+                return table.select(text.cast(pl.Float64, strict=False))
             case _:
-                return dates.parse(text, family.format or "%Y-%m-%d")
+                formats: dict[str, list[str]] = {}
+                for name in table.columns:
+                    formats.setdefault(self.families[name].format or "%Y-%m-%d", []).append(name)
+                return table.select(dates.parse(pl.col(names), format) for format, names in formats.items())
 
     def _families_of(self, table: pl.DataFrame) -> None:
         """Settle what columns are of which nothing was known yet, and the format of dates that their owner named."""
-        named = [
-            name for name in table.columns if self.families[name].spelt == "date" and not self.families[name].format
-        ]
-        for name in named:
-            if table[name].null_count() < table.height:
+        nulls = table.null_count().row(0, named=True) if table.width else {}
+        known = [(name, self.families[name]) for name, missing in nulls.items() if missing < table.height]
+        for name, family in known:
+            if family.spelt == "date" and not family.format:
                 format = dates.format_of(table[name], self._order)
-                self.families[name] = replace(self.families[name], format=format or "%Y-%m-%d")
-        left = [name for name in table.columns if self.families[name].spelt == "unknown"]
-        left = [name for name in left if table[name].null_count() < table.height]
+                self.families[name] = replace(family, format=format or "%Y-%m-%d")
+        left = [name for name, family in known if family.spelt == "unknown"]
         for spelt in ("boolean", "whole", "number"):
-            for name in left:
-                self.families[name] = Family(spelt)
-            if left:
-                found = table.select(self._expression(name) for name in left)
-                left = [name for name in left if found[name].null_count() > table[name].null_count()]
+            fitting = self._fitting(table, left, spelt)
+            self.families |= dict.fromkeys(fitting, Family(spelt))
+            left = [name for name in left if self.families[name].spelt == "unknown"]
         for name in left:
             format = dates.format_of(table[name], self._order)
             self.families[name] = Family("date", format) if format else Family("text")
+
+    def _fitting(self, table: pl.DataFrame, names: list[str], spelt: Spelt) -> list[str]:
+        """Return those of the columns whose texts all spell such a value; a few rows rule most others out."""
+        for rows in (table[:FEW], table):
+            if names:
+                texts = rows[:, names]
+                names = [name for name, more in _more_nulls(texts, self._values(texts, spelt)) if not more]
+        return names
+
+
+def _more_nulls(texts: pl.DataFrame, found: pl.DataFrame) -> Iterator[tuple[str, bool]]:
+    """Yield for each column whether texts of it are null among what was found."""
+    before, after = texts.null_count().row(0, named=True), found.null_count().row(0, named=True)
+    return ((name, after[name] > missing) for name, missing in before.items())
 
 
 def parsed(table: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from service.datasets.schemas import Column, Histogram, Kind
 __all__ = ["MOST_CLASSES", "labels", "summaries", "summarize"]
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_SHARES = np.array(QUANTILES)
 BINS = 20
 TOP = 10
 MOST_LISTED = 200_000
@@ -77,6 +78,7 @@ def _summary(
     classes = None if dtype == pl.Float64 else _classes(counted, dtype)
     numbers = dtype.is_numeric() and counted.present > 0
     dates = dtype.is_temporal() and counted.present > 0
+    ordered = _ordered(sample) if numbers else np.empty(0)
     return Column.model_validate(
         {
             "name": name,
@@ -90,8 +92,8 @@ def _summary(
             "maximum": counted.maximum if numbers else None,
             "mean": counted.mean if numbers else None,
             "standard_deviation": float(np.sqrt(counted.squares / counted.present)) if numbers else None,
-            "quantiles": _quantiles(sample) if numbers else None,
-            "histogram": _histogram(sample, counted) if numbers else None,
+            "quantiles": _quantiles(ordered) if len(ordered) else None,  # few values may not be in the sample
+            "histogram": _histogram(ordered, counted) if len(ordered) else None,
             "first": counted.minimum.isoformat() if dates else None,
             "last": counted.maximum.isoformat() if dates else None,
             "integer": dtype == pl.Int64,
@@ -103,11 +105,11 @@ def _summary(
 def _classes(counted: Counted, dtype: pl.DataType) -> dict[str, int] | None:
     if counted.classes is None:
         return None
-    counts = pl.DataFrame(
-        {"value": pl.Series(list(counted.classes), dtype=dtype, strict=False), "rows": list(counted.classes.values())},
-        schema_overrides={"rows": pl.Int64},
-    ).sort("value")
-    return dict(zip(labels(counts["value"]), counts["rows"], strict=True))
+    if dtype == pl.Int64 or (dtype == pl.String and all(isinstance(value, str) for value in counted.classes)):
+        return {str(value): rows for value, rows in sorted(counted.classes.items())}
+    values = pl.Series(list(counted.classes), dtype=dtype, strict=False)
+    rows, order = list(counted.classes.values()), values.arg_sort()
+    return dict(zip(labels(values.gather(order)), [rows[place] for place in order], strict=True))
 
 
 def _top(classes: dict[str, int] | None, sample: pl.Series, present: int) -> dict[str, int]:
@@ -121,23 +123,32 @@ def _top(classes: dict[str, int] | None, sample: pl.Series, present: int) -> dic
     return {text[:LONGEST_TOP]: round(rows * scale) for text, rows in counts.iter_rows()}
 
 
-def _quantiles(sample: pl.Series) -> dict[str, float] | None:
-    numbers = sample.cast(pl.Float64).drop_nulls().to_numpy()
-    if not len(numbers):  # so few values that the sample has none
-        return None
-    return {str(share): float(value) for share, value in zip(QUANTILES, np.quantile(numbers, QUANTILES), strict=True)}
+def _ordered(sample: pl.Series) -> np.ndarray:
+    """Return the numbers of a column, ascending."""
+    numbers = sample.to_numpy() if sample.dtype == pl.Float64 else sample.cast(pl.Float64).to_numpy()
+    return np.sort(numbers[~np.isnan(numbers)] if sample.null_count() else numbers)
 
 
-def _histogram(sample: pl.Series, counted: Counted) -> Histogram | None:
-    numbers = sample.cast(pl.Float64).drop_nulls().to_numpy()
+def _quantiles(ordered: np.ndarray) -> dict[str, float]:
+    """Return what `numpy.quantile` does, which takes ten times as long to find the places of so few numbers."""
+    places = _SHARES * (len(ordered) - 1)
+    below = places.astype(int)
+    lower, upper, part = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)], places - below
+    # From the nearer of the two, as in NumPy, so that the result is the same to the last bit.
+    values = np.where(part < 0.5, lower + (upper - lower) * part, upper - (upper - lower) * (1 - part))
+    return dict(zip(map(str, QUANTILES), values.tolist(), strict=True))
+
+
+def _histogram(ordered: np.ndarray, counted: Counted) -> Histogram | None:
+    """Return how many of the numbers, in ascending order, lie between which edges."""
     low, high = float(counted.minimum), float(counted.maximum)
-    if not len(numbers) or not low < high:
+    if not low < high:
         return None
     # A whole number has a bar of its own where all have room.
     bins = min(BINS, round(high - low) + 1) if isinstance(counted.minimum, int) else BINS
     edges = np.linspace(low, high, bins + 1)
     if not (np.diff(edges) > 0).all():  # neighbours in floating point
         return None
-    rows, _ = np.histogram(numbers, edges)
-    scale = counted.present / len(numbers)
-    return Histogram(edges=edges.tolist(), rows=[round(int(count) * scale) for count in rows])
+    rows = np.diff([*ordered.searchsorted(edges[:-1]), ordered.searchsorted(high, "right")])
+    scale = counted.present / len(ordered)
+    return Histogram(edges=edges.tolist(), rows=[round(count * scale) for count in rows.tolist()])

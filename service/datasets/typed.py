@@ -43,13 +43,13 @@ class Typed:
         strings = table.select(selectors.string())
         if strings.width:
             check_texts(strings, self._limits)
-            table = table.with_columns(values.texts(strings))
+            table = values.replaced(table, values.texts(strings))
         self._spell(table)
         if self._spelling:
             named = [name for name in self._spelling.families if name in strings.columns]
-            table = table.with_columns(self._spelling.settled(table.select(named), self._rows)) if named else table
+            table = values.replaced(table, self._spelling.settled(table.select(named), self._rows)) if named else table
         table = values.numbers(table, self._rows, self._fractional)
-        self._fractional |= {column.name for column in table if column.dtype == pl.Float64}
+        self._fractional |= {name for name, dtype in table.schema.items() if dtype == pl.Float64}
         self._rows += table.height
         return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import socket
@@ -34,6 +35,11 @@ def test_version(arguments: list[str]):
     done = deltabar(*arguments)
     assert done.returncode == 0
     assert done.stdout.startswith("deltabar 0.")
+
+
+def test_version_for_programs():
+    [(name, number)] = json.loads(invoke("version", "--json").stdout).items()
+    assert (name, number[:2]) == ("version", "0.")
 
 
 def test_without_a_command_it_shows_the_help():

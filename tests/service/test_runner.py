@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,11 +19,12 @@ from service.datasets.encoding import Encoding
 from service.datasets.readers import read_table
 from service.datasets.summary import summarize
 from service.jobs.auto_optimizer import AutoOptimizer
+from service.jobs.epochs import unpack
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.models.predictor import ENCODING, WEIGHTS, load
 from service.models.schemas import Model
-from service.protocol import Assignment, Message
+from service.protocol import Assignment, Message, receive
 from service.settings import Settings
 from service.training import course
 from service.training.cannot_train import CannotTrain
@@ -421,3 +424,21 @@ def test_a_stop_ends_a_training_between_two_steps(assign: Make):
     assert [next(messages)[0] for _ in range(2)] == ["progress", "metrics"]
     wish.stop = True
     assert list(messages) == [("stopped", {})]
+
+
+def test_epochs_that_come_fast_are_one_message():
+    ours, theirs = Pipe()
+    outbox = runner.Outbox(theirs)
+    losses = [0.5, math.inf, 1 / 3, 0.25]
+    outbox.put(("log", {"message": "began"}))  # the next is gathered now
+    for epoch, loss in enumerate(losses, 1):
+        outbox.put(("metrics", {"epoch": epoch, "epochs": 9, "loss": loss, "validation_loss": None}))
+    outbox.put(("stopped", {}))
+    messages = [*receive(ours), *receive(ours)]
+    assert [kind for kind, _ in messages] == ["log", "metrics", "stopped"]
+    told = messages[1][1]
+    assert told["last"] == {"epoch": 4, "epochs": 9, "loss": 0.25, "validation_loss": None}
+    names, numbers = unpack(b64decode(told["packed"]))
+    assert names == ("epoch", "loss", "validation_loss")
+    none = [math.nan] * 4
+    np.testing.assert_array_equal(numbers.T, [[1, 2, 3, 4], [0.5, math.nan, 1 / 3, 0.25], none])

@@ -31,6 +31,7 @@ from service.models.predictor import ENCODING, WEIGHTS
 from service.settings import Settings
 from tests.service.live import live
 from tests.service.models.conftest import add_model
+from tests.service.news import of_epoch
 
 TABLE = b"length,island,tagged,seen,mass,species\n" + b"39.1,Dream,true,,3750,Adelie\n46.5,,false,,5200,Gentoo\n" * 10
 NEEDS_METRICS = {"GET /metrics"}
@@ -109,7 +110,7 @@ class World:
                 break
             held.cancel(ann.database, lease)
         epoch = {"epoch": 1, "epochs": 1, "step": 1, "seconds": 0.1, "loss": 1.0, "validation_loss": 1.0}
-        held.append(ann.database, lease, [held.News("metrics", epoch, 0.0)], lease_seconds=30)
+        held.append(ann.database, lease, [of_epoch(epoch, 0.0)], lease_seconds=30)
         held.cancel(ann.database, lease)
         folder = f"checkpoints/{job_id}-1-1"
         checkpoint = tables.Checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_secret_is_alone_on_standard_output_and_shown_once(tmp_path: Path):
     assert ops.split()[1:] == ["ops", "metrics,read", "-", today, then, "usable"]
     assert said.strip() not in listed
 
-    keys(tmp_path, "revoke", key_id)
+    assert json.loads(keys(tmp_path, "revoke", key_id, "--json")[0]) == {"revoked": [key_id]}
     assert keys(tmp_path, "list")[0].splitlines()[1].split()[6] == "revoked"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.datasets.csv_dialect import Dialect
+from service.datasets.csv_file import CsvFile
 from service.datasets.csv_scan import scan
 from service.datasets.decoding import utf8
 from service.datasets.limits import Limits
@@ -204,6 +206,28 @@ def test_quotes_are_looked_at_in_slices_of_any_size(monkeypatch: pytest.MonkeyPa
             structure(body + b'4,"5",6\n', len(body))
         with pytest.raises(Problem, match="line 6 has a quote that closes in the middle"):
             structure(body + b'4,"5"6\n', len(body))
+
+
+def test_thousands_of_columns_are_read_in_batches_of_enough_rows(path: Path, monkeypatch: pytest.MonkeyPatch):
+    columns, rows = 2500, 60
+    kinds = [lambda row: row / 4, lambda row: row, lambda row: f" t{row % 3}", lambda row: row % 2 == 0 or None,
+             lambda row: date(2020, 1, 1 + row % 28)]  # fmt: skip
+    lines = [",".join(f"c{index}" for index in range(columns))]
+    lines += [",".join("" if (cell := kinds[index % 5](row)) is None else str(cell) for index in range(columns))
+              for row in range(rows)]  # fmt: skip
+    body = "\n".join(lines).encode()
+    monkeypatch.setattr("service.datasets.expanding.pieces.__defaults__", (len(body) // 20,))
+    monkeypatch.setattr("service.datasets.csv_file.ENOUGH_BYTES", len(body) // 4)
+    path.write_bytes(body)
+    limits = Limits.of(Settings())
+    batches = list(CsvFile(path, Reading(), limits).batches())
+    assert 3 <= len(batches) <= 6
+    assert sum(batch.height for batch in batches) == rows
+    table = read(path, body)
+    types = [pl.Float64, pl.Int64, pl.String, pl.Boolean, pl.Datetime("us")]
+    assert table.dtypes == [types[index % 5] for index in range(columns)]
+    expected = (7 / 4, 7, "t1", None, datetime(2020, 1, 8))
+    assert table.row(7) == tuple(expected[index % 5] for index in range(columns))
 
 
 def outcome(path: Path) -> pl.DataFrame | Problem:

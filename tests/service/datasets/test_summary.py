@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from service.datasets.readers import read_table
 from service.datasets.schemas import Column
-from service.datasets.summary import MOST_CLASSES, summarize
+from service.datasets.summary import MOST_CLASSES, QUANTILES, summarize
 from service.examples import PENGUINS
 
 SUMMARY = {
@@ -93,6 +93,23 @@ def test_classes_are_counted_and_sorted(values: list[str | None]):
     counts = Counter(value for value in values if value is not None)
     column = summary(values, pl.String)
     assert list(column["classes"].items()) == sorted(counts.items())
+
+
+@given(st.lists(st.none() | st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1), min_size=1))
+def test_whole_numbers_are_counted_and_sorted(values: list[int | None]):
+    counts = Counter(value for value in values if value is not None)
+    column = summary(values, pl.Int64)
+    assert list(column["classes"].items()) == [(str(value), rows) for value, rows in sorted(counts.items())]
+
+
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda number: round(number, 3)), min_size=1, max_size=200))
+def test_quantiles_and_histogram_are_those_of_numpy_to_the_last_bit(numbers: list[float]):
+    [column] = summarize(pl.DataFrame({"n": numbers}))
+    assert list((column.quantiles or {}).values()) == np.quantile(numbers, QUANTILES).tolist()
+    if column.histogram:
+        assert column.histogram.rows == np.histogram(numbers, column.histogram.edges)[0].tolist()
+    else:
+        assert max(numbers) - min(numbers) < 1e-6
 
 
 def test_a_summary_survives_json():

@@ -157,7 +157,7 @@ def open_streams(http: httpx.Client) -> float:
 def test_a_silent_stream_beats_and_ends_when_its_job_is_deleted(
     http: httpx.Client, context: Context, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("service.jobs.events.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("service.jobs.broadcast.HEARTBEAT_SECONDS", 0.05)
     with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream") as answer:
         lines = answer.iter_lines()
         assert ": still here" in lines
