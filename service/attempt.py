@@ -27,10 +27,10 @@ from service.settings import Settings
 from service.storage import Storage
 
 TICK_SECONDS = 0.05
-FLUSH_SECONDS, PROGRESS_SECONDS = 0.2, 1.0
+FLUSH_SECONDS, LONGEST_FLUSH, PROGRESS_SECONDS = 0.2, 0.5, 1.0
 """How often what a child says is written: what only the row tells, rarer."""
-SHARE = 100
-"""Writing it takes at most one such part of the time, but for once in a second: it takes that from the training."""
+SHARE = 40
+"""News of an attempt wait for such a part of the time that it has run for, as writing takes from the training."""
 STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
@@ -68,8 +68,8 @@ class Attempt:
         self._lease, self._child, self._watch, self._leave = lease, child, watch, leave
         self._news: list[News] = []
         self._best = Best()
-        self._written = self._heard = self._asked = time.monotonic()
-        self._pause, self._saving = FLUSH_SECONDS, False
+        self._began = self._written = self._heard = self._asked = time.monotonic()
+        self._saving = False
 
     def run(self) -> None:
         """Bring the job to its next state, whatever happens to the child; where the lease is lost, discard all."""
@@ -191,10 +191,10 @@ class Attempt:
         """Write the news, several at a time, as epochs may take microseconds; and renew the lease."""
         lease_seconds, since = self._settings.lease_seconds, now - self._written
         urgent = any(news.kind not in ("rows", "progress") for news in self._news)
-        if since >= (self._pause if urgent else PROGRESS_SECONDS if self._news else lease_seconds / 3):
+        pause = min(max(FLUSH_SECONDS, (now - self._began) / SHARE), LONGEST_FLUSH)
+        if since >= (pause if urgent else PROGRESS_SECONDS if self._news else lease_seconds / 3):
             held.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
             self._news, self._written = [], now
-            self._pause = min(max(FLUSH_SECONDS, SHARE * (time.monotonic() - now)), PROGRESS_SECONDS)
 
     def _publish_checkpoint(self, data: dict[str, object]) -> None:
         lease, step = self._lease, int(str(data["step"]))
