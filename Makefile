@@ -24,8 +24,9 @@ MINUTES ?= 5
 DATABASE ?= sqlite
 TARGET ?= cpu
 
-# The tests of the second process; those in a browser are the last.
-DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client datasets jobs models predictions web)
+# The tests of the second process: those that share a running service, and as many more as make the two equally long;
+# those in a browser are the last.
+DOMAINS := $(addprefix tests/service/,test_cli.py test_estimates.py cli client jobs models predictions web)
 
 .PHONY: help screenshots bench-gpu bench-pages demo test lint types imports tests tests-core tests-service tests-domains test-postgresql test-gpu fuzz kills chaos mutations bench bench-quick bench-service bench-ingest scores growth serve image test-image docs constraints clean
 
@@ -35,9 +36,9 @@ help: ## list the targets
 demo: $(VENV)/installed ## train on the penguins over HTTP: weights, loss curve and predictions into demo-output/
 	$(BIN)/deltabar demo
 
-# The slowest of the checks that aren't tests keeps one core busy for half a minute, so tests run beside it.
+# The tests begin at once, the longest first, as they also wait; the other checks follow each other beside them.
 test: $(VENV)/installed-test $(VENV)/system-packages ## every check: lint, types, import rules, all tests
-	$(MAKE) --jobs 3 --output-sync=target lint types imports tests-core tests-service tests-domains
+	$(MAKE) --jobs 4 --output-sync=target tests-domains tests-core tests-service types lint imports
 
 lint: $(VENV)/installed-test ## ruff: rules and format
 	$(BIN)/ruff check

@@ -164,7 +164,7 @@ def _to_the_end(generator: Callable[Arguments, Iterator[Record]]) -> Callable[Ar
         """Run `train`, which has the same arguments, to its end and return all its records: the loss curve.
 
         >>> from core import Dense
-        >>> net = Network(2, [Dense(1, "sigmoid")])
+        >>> net = Network(2, [Dense(4, "tanh"), Dense(1, "sigmoid")])
         >>> curve = fit(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 1], loss="binary_cross_entropy", epochs=3)
         >>> [record.epoch for record in curve]
         [1, 2, 3]

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from service import health, problem_handlers
-from service.addresses import refuse_nul
+from service.addresses import Addresses
 from service.auth import Authentication
 from service.body_limit import BodyLimit
 from service.context import Context
@@ -60,13 +60,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("deltabar"),
         summary="Trains fully connected neural networks: POST a data set, POST a job, get weights and loss curves.",
         lifespan=lifespan,
-        dependencies=[Depends(refuse_nul)],
         # FastAPI's pages load their scripts from another host, which this service never does.
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Addresses)
     app.add_middleware(Authentication, required=settings.keys_required)  # what is added last stands first
     app.add_middleware(Hosts, allowed=settings.hosts)
     app.add_middleware(RequestLog, telemetry=telemetry)

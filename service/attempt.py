@@ -9,6 +9,7 @@ import logging
 import signal
 import threading
 import time
+from base64 import b64decode
 from dataclasses import dataclass
 
 from service import logs
@@ -17,6 +18,7 @@ from service.datasets.files import table_key
 from service.db import Database, DatabaseTrouble, Watch
 from service.jobs import files, held
 from service.jobs.best import Best, best_before
+from service.jobs.epochs import unpack
 from service.jobs.held import News
 from service.jobs.queue import Lease
 from service.jobs.states import Stale
@@ -25,8 +27,10 @@ from service.settings import Settings
 from service.storage import Storage
 
 TICK_SECONDS = 0.05
-FLUSH_SECONDS = 0.2
-PROGRESS_SECONDS = 1.0
+FLUSH_SECONDS, PROGRESS_SECONDS = 0.2, 1.0
+"""How often what a child says is written: what only the row tells, rarer."""
+SHARE = 100
+"""Writing it takes at most one such part of the time, but for once in a second: it takes that from the training."""
 STOP_SECONDS = 0.25
 """How long a child has to say that it stops; steps are taken for 0.05 s at a time."""
 SAVE_SECONDS = 10.0
@@ -65,7 +69,7 @@ class Attempt:
         self._news: list[News] = []
         self._best = Best()
         self._written = self._heard = self._asked = time.monotonic()
-        self._saving = False
+        self._pause, self._saving = FLUSH_SECONDS, False
 
     def run(self) -> None:
         """Bring the job to its next state, whatever happens to the child; where the lease is lost, discard all."""
@@ -158,10 +162,11 @@ class Attempt:
                 self._publish_checkpoint(data)
             elif kind == "saving":
                 self._saving = True
-            elif kind in ("metrics", "rows", "log", "progress"):
-                if kind == "metrics":
-                    self._best.see(data)
-                    data["best"] = self._best.told
+            elif kind == "metrics":
+                epochs = b64decode(data["packed"])
+                self._best.see(*unpack(epochs))
+                self._news.append(News(kind, data["last"] | {"best": self._best.told}, time.time(), epochs))
+            elif kind in ("rows", "log", "progress"):
                 self._news.append(News(kind, data, time.time()))
         return final
 
@@ -186,9 +191,10 @@ class Attempt:
         """Write the news, several at a time, as epochs may take microseconds; and renew the lease."""
         lease_seconds, since = self._settings.lease_seconds, now - self._written
         urgent = any(news.kind not in ("rows", "progress") for news in self._news)
-        if since >= (FLUSH_SECONDS if urgent else PROGRESS_SECONDS if self._news else lease_seconds / 3):
+        if since >= (self._pause if urgent else PROGRESS_SECONDS if self._news else lease_seconds / 3):
             held.append(self._database, self._lease, self._news, lease_seconds=lease_seconds)
             self._news, self._written = [], now
+            self._pause = min(max(FLUSH_SECONDS, SHARE * (time.monotonic() - now)), PROGRESS_SECONDS)
 
     def _publish_checkpoint(self, data: dict[str, object]) -> None:
         lease, step = self._lease, int(str(data["step"]))

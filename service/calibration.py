@@ -7,6 +7,7 @@ the doctor finds of the CPU, for the worker's log.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import tempfile
 import time
@@ -38,7 +39,13 @@ from service.training.course import Wish, train
 from service.training.samples import Tables
 
 SHAPES = ((32, 4, 4), (32, 16, 16), (32, 64, 32), (64, 64, 64), (128, 128, 128), (128, 784, 256), (512, 1024, 512))
-"""(m, k, n) of the products that are timed."""
+"""(m, k, n) of NumPy's products that are timed."""
+SQUARES = ((32, 32), (32, 64), (32, 128), (128, 256), (256, 512))
+"""(m, n) of the compiled steps that are timed: m samples of a step, n inputs and units of both layers."""
+PRODUCTS = 5
+"""Of such a step: two forward, Θ̄ twice, and x̄ of the second layer."""
+SQUARES_FLOPS = 2e8
+"""About so many operations are timed at once."""
 LOSS = "squared_error"
 MOST_CALLS = 200
 EPOCHS = 20
@@ -57,11 +64,13 @@ def measure() -> Calibration:
     found.row = _fastest(lambda: np.random.default_rng(0).permutation(20_000), 0.005) / 20_000
     wide = replace(tiny, widths=(16, 64, 64, 1), compiled=False, batch_size=2048, n_train=2048)
     found.element = max(0.0, _step(wide) - step_seconds(wide, found)) / (2048 * sum(wide.widths))
-    found.compiled_step = max(0.0, _step(tiny) - step_seconds(tiny, found))
     plain = replace(tiny, compiled=False)
     found.plain_step = max(0.0, _step(plain) - step_seconds(plain, found))
     large = replace(plain, widths=(512, 1024, 1), batch_size=8, n_train=64)
     found.parameter = max(0.0, _step(large) - step_seconds(large, found)) / (large.n_parameters * 4 * 7)
+    smallest = _step(tiny)
+    found.compiled_rates = _compiled_rates(found, smallest)
+    found.compiled_step = max(0.0, smallest - step_seconds(tiny, found))
     found.byte, found.input = _reading()
     found.start, found.epoch = _tiny_jobs(found)
     found.resident_bytes = resident_bytes()
@@ -73,6 +82,25 @@ def _rate(m: int, k: int, n: int, dtype: str) -> Rate:
     np.matmul(a, b, out=c)
     flops = 2.0 * m * k * n
     return Rate(flops=flops, per_second=flops / _fastest(lambda: np.matmul(a, b, out=c), 0.01))
+
+
+def _compiled_rates(found: Calibration, smallest: float) -> dict[str, list[Rate]]:
+    """Return the rates of compiled steps: of what they take beside the smallest step and their passes over parameters.
+
+    A smaller product than any is made at the same rate, as it is no call. Of float64 a vector has half as many numbers.
+    """
+    free = [Rate(flops=1.0, per_second=math.inf)]
+    known = found.model_copy(update={"compiled_rates": {"float32": free}, "compiled_step": smallest})
+    rates = []
+    for m, n in SQUARES:
+        flops = 2.0 * m * n * n
+        steps = int(min(100, max(4, SQUARES_FLOPS / (PRODUCTS * flops))))
+        work = Work((n, n, n), "float32", True, m, m * steps, 0, 1)
+        taken = _step(work)
+        rates.append(Rate(flops=flops, per_second=PRODUCTS * flops / max(taken / 2, taken - step_seconds(work, known))))
+    rates.insert(0, Rate(flops=1.0, per_second=rates[0].per_second))
+    halves = [Rate(flops=rate.flops, per_second=rate.per_second / 2) for rate in rates]
+    return {"float32": rates, "float64": halves}
 
 
 def _fastest(call: Callable[[], object], budget: float) -> float:

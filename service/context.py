@@ -57,6 +57,8 @@ class Context:
     ingestion: Ingestion = field(default_factory=Ingestion)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the server is to stop: answers that wait or stream end then, instead of holding it up."""
+    views: dict[Caller, Context] = field(default_factory=dict, init=False, repr=False)
+    """This service as each caller sees it, of those that there were."""
 
     @cached_property
     def broadcast(self) -> Broadcast:
@@ -75,28 +77,33 @@ class Context:
 
     def of(self, caller: Caller) -> Context:
         """Return the same service as `caller` sees it."""
-        database = self.database if caller.sees_all else self.database.of_owner(caller.owner)
-        view = replace(self, caller=caller, database=database)
-        view.__dict__.update(broadcast=self.broadcast, endings=self.endings)  # there is one of each, for all callers
-        return view
+        if caller not in self.views:
+            database = self.database if caller.sees_all else self.database.of_owner(caller.owner)
+            view = self.views[caller] = replace(self, caller=caller, database=database)
+            view.__dict__.update(broadcast=self.broadcast, endings=self.endings)  # there is one of each, for all
+        return self.views[caller]
 
 
 async def _open(request: Request) -> Context:
     return request.app.state.context
 
 
-async def _entitled(needed: SecurityScopes, caller: Annotated[Caller, Depends(API_KEY)]) -> Caller:
-    for scope in needed.scopes:
-        demand(caller, Scope(scope))
-    return caller
+_Asking = Annotated[Caller, Depends(API_KEY)]
 
 
-async def _of_caller(request: Request, caller: Annotated[Caller, Depends(_entitled)]) -> Context:
+async def _of_caller(request: Request, needed: SecurityScopes, caller: _Asking) -> Context:
+    _demand(needed, caller)
     return request.app.state.context.of(caller)
 
 
-async def _whole(request: Request, _: Annotated[Caller, Depends(_entitled)]) -> Context:
+async def _whole(request: Request, needed: SecurityScopes, caller: _Asking) -> Context:
+    _demand(needed, caller)
     return request.app.state.context
+
+
+def _demand(needed: SecurityScopes, caller: Caller) -> None:
+    for scope in needed.scopes:
+        demand(caller, Scope(scope))
 
 
 ReadContext = Annotated[Context, Security(_of_caller, scopes=[Scope.READ])]

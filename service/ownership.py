@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Executable, event
 from sqlalchemy.orm import LoaderCriteriaOption, ORMExecuteState, Session, with_loader_criteria
 
 from service.tables import Owned
@@ -21,16 +21,21 @@ def _criteria(owner: str) -> LoaderCriteriaOption:
     return with_loader_criteria(Owned, lambda table: table.owner == owner, include_aliases=True)
 
 
+@lru_cache(1000)  # of statements that are made once, as the others come once only
+def _confined(statement: Executable, owner: str) -> Executable:
+    return statement.options(_criteria(owner))
+
+
 class OwnersSession(Session):
     """A session that finds the rows of `owner` only."""
 
     def __init__(self, owner: str, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.criteria = _criteria(owner)
+        self.owner = owner
 
 
 @event.listens_for(OwnersSession, "do_orm_execute")
 def _add_owner(execution: ORMExecuteState) -> None:
     session = execution.session
     if isinstance(session, OwnersSession) and (execution.is_select or execution.is_update or execution.is_delete):
-        execution.statement = execution.statement.options(session.criteria)
+        execution.statement = _confined(execution.statement, session.owner)

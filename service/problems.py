@@ -184,4 +184,10 @@ def plain(value: Any) -> Any:
 
 def dump(value: Any) -> str:
     """Return `value` as compact JSON, with null for what is not a number."""
-    return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:  # there is a NaN or an infinity in it, which is seldom, and looking for it isn't cheap
+        return _ENCODER.encode(plain(value))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -3,7 +3,9 @@
 The worker says `["begin", assignment]`, and `["stop", {"keep"}]` to end it: with `keep`, the state of the training is
 written first; a prediction has none to keep. The child says any number of
 
-- `["log", {"message"}]`, `["metrics", {…}]` at the end of an epoch,
+- `["log", {"message"}]`,
+- `["metrics", {"last", "packed"}]` of the epochs that have ended meanwhile: what the last one reported, and what all
+  have, as `service.jobs.epochs` packs it, in base64,
 - `["rows", {"rows_done", "rows", "seconds"}]` of a prediction, after each batch,
 - `["progress", {"epoch", "step", "steps", "seconds"}]`, at least every half a second between steps: it lives,
 - `["checkpoint", {"epoch", "step", …}]`: its files lie in `assignment.checkpoint_draft(step)`,

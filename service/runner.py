@@ -9,8 +9,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import core
 from service import logs
 from service.doctor import product_on
+from service.jobs.epochs import pack
 from service.predictions.batches import predict
 from service.protocol import ASSIGNMENT, FINAL, Assignment, Message, PredictionAssignment, receive, send
 from service.training.cannot_train import CannotTrain
@@ -26,7 +29,7 @@ from service.training.device import DeviceFailed, backend_name, fault_of, warm_u
 from service.training.memory_limit import limited
 from service.training.samples import Tables
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 LOOK_SECONDS = 10.0
 """How often a child that waits for a job looks whether its GPU still computes."""
 TRY_SECONDS = 0.02
@@ -102,12 +105,22 @@ class Outbox:
         self._sent = 0.0
 
     def put(self, message: Message) -> None:
-        """Send `message` at once if others shall act on it, and within 0.05 s of training otherwise."""
+        """Send `message` at once if others shall act on it, and within 0.1 s of training otherwise."""
         self._gathered.append(message)
         now = time.monotonic()
         if message[0] not in ("metrics", "rows", "progress", "log") or now - self._sent >= GATHER_SECONDS:
-            send(self._pipe, self._gathered)
+            send(self._pipe, list(_packed(self._gathered)))
             self._gathered, self._sent = [], now
+
+
+def _packed(gathered: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages, with one for all the epochs that follow each other."""
+    for kind, group in groupby(gathered, key=lambda message: message[0]):
+        if kind == "metrics":
+            records = [data for _, data in group]
+            yield kind, {"last": records[-1], "packed": b64encode(pack(records)).decode()}
+        else:
+            yield from group
 
 
 def messages_of(given: dict[str, Any], wish: Wish, tables: Tables) -> Iterator[Message]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from sqlalchemy import JSON, BigInteger, Double, Index, UniqueConstraint, desc
+from sqlalchemy import JSON, BigInteger, Double, Index, Table, UniqueConstraint, desc
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -19,6 +19,14 @@ class Base(DeclarativeBase):
         list[str]: JSON,
         float: Double,
     }
+
+
+def table_of(cls: type[Base]) -> Table:
+    """Return the table of a class, for what is written very often.
+
+    SQLAlchemy keeps what it has made of a statement on a table; one on a class it takes apart each time.
+    """
+    return cast("Table", cls.__table__)
 
 
 class Owned:

@@ -75,15 +75,13 @@ def _bucket(seconds: float) -> str:
 
 
 def _pending(session: Session) -> defaultdict[Key, float]:
-    if "tallies" not in session.info:
-        session.info["tallies"] = defaultdict(float)
-        event.listen(session, "before_commit", _write)
-    return session.info["tallies"]
+    return session.info.setdefault("tallies", defaultdict(float))
 
 
+@event.listens_for(Session, "before_commit")
 def _write(session: Session) -> None:
     # At the end of the transaction and in one order, so that writers hold these rows, which all of them want, for no
     # longer than the commit takes, and never wait for each other in a circle.
-    if pending := session.info["tallies"]:
+    if pending := session.info.get("tallies"):
         session.execute(_ADD, [{**key._asdict(), "value": value} for key, value in sorted(pending.items())])
         pending.clear()

@@ -35,7 +35,7 @@ from service.training import memory_limit
 LOOK_SECONDS = 0.003
 EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
-BESIDES_SECONDS = 0.1
+BESIDES_SECONDS = 0.5
 """How often a worker sees to what it does beside jobs."""
 log = logging.getLogger("service.worker")  # as a program, this module is called "__main__"
 
@@ -120,7 +120,11 @@ class _Slot(threading.Thread):
         """Attempt the job that is next; return whether there was one."""
         settings, database = self._workplace.settings, self._workplace.database
         lease = queue.claim(
-            database, lease_seconds=settings.lease_seconds, worker_id=self._worker_id, not_on=self._others
+            database,
+            lease_seconds=settings.lease_seconds,
+            worker_id=self._worker_id,
+            not_on=self._others,
+            unlooked=self._worked,
         )
         if lease is None:
             return False

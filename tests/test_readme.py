@@ -17,7 +17,7 @@ import pytest
 import core
 from service.client import Client
 from tests.service.commands import ok
-from tests.service.processes import Serving, serving
+from tests.service.processes import PATIENCE, Serving, serving
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -125,16 +125,16 @@ def test_the_way_over_http(
 def test_the_job_shown_is_the_default_job(service: Serving) -> None:
     """The JSON in the README, posted with a real data set, resolves to what the two required fields alone do."""
     shown, other = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
-    with Client(service.url) as client:
+    with Client(service.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(ROOT / "service/examples/penguins.csv")
         specs = []
         for body in (shown, {"target": "species"}):
-            answer = httpx.post(f"{service.url}/v1/jobs", json={**body, "dataset_id": dataset.id})
+            answer = httpx.post(f"{service.url}/v1/jobs", json={**body, "dataset_id": dataset.id}, timeout=PATIENCE)
             assert answer.status_code == 202, answer.text
             specs.append(answer.json()["spec"])
         assert specs[0] == specs[1]
         job = client.jobs.create(dataset_id=dataset.id, target="body_mass_g", **other)
-        assert client.jobs.wait(job.id, timeout=60).state == "succeeded"
+        assert client.jobs.wait(job.id, timeout=PATIENCE).state == "succeeded"
 
 
 @pytest.mark.parametrize(

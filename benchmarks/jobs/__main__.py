@@ -39,7 +39,7 @@ def main() -> int:
     reacted = reaction.reactions(2 if quick else 10)
     told = estimates.factors()
     worst = max(told, key=told.__getitem__)
-    slower = viewers.slowdowns(*((3.0, 1) if quick else (10.0, 5)))
+    slower = viewers.slowdowns(*((3.0, 1) if quick else (10.0, 9)))
     single_rows = predicting.one_row(50 if quick else 500)
     batch = predicting.batch(100_000 if quick else predicting.ROWS)
     rows = [

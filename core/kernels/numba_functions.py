@@ -69,7 +69,12 @@ def take_batch(x, y, order, x_batch, y_batch):
         x_i, place = x[order[i]], x_batch[i * n : (i + 1) * n]
         for j in range(n):
             place[j] = x_i[j]
-        y_batch[i] = y[order[i]]
+        # Not row by row: for the error that could tell of other shapes, Numba compiles text functions for two seconds.
+        if y.ndim == 1:
+            y_batch[i] = y[order[i]]
+        else:
+            for j in range(y.shape[1]):
+                y_batch[i, j] = y[order[i], j]
 
 
 @compiled

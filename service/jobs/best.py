@@ -6,9 +6,10 @@ all epochs of the curve, of which there may be a million.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 
 from service.db import Database
@@ -25,8 +26,7 @@ class Best:
         told: the best of the epochs before, as `told` was then; None where there are none.
 
     >>> best = Best()
-    >>> best.see({"epoch": 1, "loss": 0.5, "accuracy": 0.8})
-    >>> best.see({"epoch": 2, "loss": 0.4, "accuracy": 0.7})
+    >>> best.see(("epoch", "loss", "accuracy"), np.array([[1, 0.5, 0.8], [2, 0.4, 0.7]]))
     >>> best.told
     {'name': 'accuracy', 'value': 0.8, 'epoch': 1}
     """
@@ -34,12 +34,16 @@ class Best:
     def __init__(self, told: dict[str, Any] | None = None) -> None:
         self.told = told
 
-    def see(self, epoch: Mapping[str, Any]) -> None:
-        """Take one more epoch into account; a number that isn't finite is None, and never best."""
-        name = next(name for name in BETTER if name in epoch)
-        value = epoch[name]
-        if value is not None and (self.told is None or BETTER[name] * value > BETTER[name] * self.told["value"]):
-            self.told = {"name": name, "value": value, "epoch": epoch["epoch"]}
+    def see(self, names: Sequence[str], numbers: np.ndarray) -> None:
+        """Take more epochs into account, as `epochs.unpack` gives them; NaN is never best."""
+        name = next(name for name in BETTER if name in names)
+        values = numbers[:, names.index(name)]
+        if np.isnan(values).all():
+            return
+        row = int(np.nanargmax(BETTER[name] * values))  # the first of equals
+        if self.told is None or BETTER[name] * values[row] > BETTER[name] * self.told["value"]:
+            epoch = int(numbers[row, names.index("epoch")])
+            self.told = {"name": name, "value": float(values[row]), "epoch": epoch}
 
 
 def best_before(database: Database, job_id: str) -> Best:

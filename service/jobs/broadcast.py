@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,8 +34,9 @@ PIECE_BYTES = 2**16
 """Most bytes that are handed to a connection at once: what its client doesn't fetch lies in memory."""
 READERS = 4
 """Threads that read for viewers who are behind, so that they leave the others to those who ask for other things."""
-VIEWER_SECONDS = 0.002
+VIEWER_SECONDS = 0.003
 """News are passed on so much more rarely for each viewer, so that many of them take no more than a share of a core."""
+HEARTBEAT_SECONDS = 15.0
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +61,7 @@ class Channel:
         last: sequence of the newest event; None until the reader has looked for the first time.
         over: whether the job has ended, or is gone, and nothing follows `last`.
         closed: whether the reader has stopped.
+        beats: how often nothing has changed for 15 s.
         news: set when one of these has changed; another event then stands here for the next time.
     """
 
@@ -67,7 +70,9 @@ class Channel:
     last: int | None = None
     over: bool = False
     closed: bool = False
+    beats: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: float = field(default_factory=time.monotonic)
     viewers: int = 0
 
     def reaches(self, after: int) -> bool:
@@ -101,9 +106,15 @@ class Channel:
         if changed:
             self.wake()
 
+    def beat(self) -> None:
+        """Let every viewer know that the stream lives, where nothing has changed for 15 s."""
+        if time.monotonic() - self.woken >= HEARTBEAT_SECONDS:
+            self.beats += 1
+            self.wake()
+
     def wake(self) -> None:
         """Let every viewer look."""
-        news, self.news = self.news, asyncio.Event()
+        news, self.news, self.woken = self.news, asyncio.Event(), time.monotonic()
         news.set()
 
 
@@ -167,6 +178,8 @@ class Broadcast:
                 for job_id, (frames, last, over) in found.items():
                     if job_id in self._channels and self._channels[job_id].last == seen[job_id]:
                         self._channels[job_id].add(frames, last, over)
+                for channel in self._channels.values():
+                    channel.beat()
                 await anyio.sleep(max(self._poll_seconds, VIEWER_SECONDS * self._n_viewers))
         finally:
             channels, self._channels = self._channels, {}

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Union, cast, get_type_hints
 
 from pydantic import (
@@ -101,8 +103,12 @@ class OneOf:
         return Choice(**self._checked(given).model_dump())
 
     def make(self, choice: Choice) -> Any:
-        """Return the object of core that `choice` describes."""
-        return self._checked(choice).make()
+        """Return the object of core that `choice` describes; equal ones have the same, which nobody can change."""
+        return self._made(choice.model_dump_json())
+
+    @lru_cache(maxsize=256)  # noqa: B019 -- there are a few of these objects, for ever
+    def _made(self, choice: str) -> Any:
+        return self._checked(json.loads(choice)).make()
 
     def _checked(self, given: Any) -> Numbers:
         names = ", ".join([*self.words, *self.models])

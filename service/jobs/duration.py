@@ -14,7 +14,7 @@ FORWARD, ALL = 1, 3
 
 
 class Rate(BaseModel):
-    """How fast a product of two matrices is computed."""
+    """How fast a product of two matrices of some size is computed: arithmetic operations, and as many a second."""
 
     flops: float
     per_second: float
@@ -24,11 +24,13 @@ class Calibration(BaseModel):
     """What a worker's machine takes for the parts of a training, in seconds unless said otherwise.
 
     Attributes:
-        rates: of products of matrices, by dtype, from small to large.
+        rates: of NumPy's products of matrices, by dtype, from small to large.
+        compiled_rates: of the products of steps that are compiled together, with what is done there with each number of
+            a product while it is in the cache; none of an older version's, which has measured NumPy's alone.
         compiled_step: what a step takes besides arithmetic where steps are compiled together.
         plain_step: the same where each operation is a call.
         parameter: for each byte of parameters, gradients and optimizer state that a step reads or writes.
-        element: for each number of a step's activations.
+        element: for each number of activations in a pass of its own.
         epoch: for its record, and the measurements on validation rows.
         row: of training, to draw an epoch's order.
         byte: of a data set's file, to read it.
@@ -38,6 +40,7 @@ class Calibration(BaseModel):
     """
 
     rates: dict[str, list[Rate]]
+    compiled_rates: dict[str, list[Rate]] = {}
     compiled_step: float = 0.0
     plain_step: float = 0.0
     parameter: float = 0.0
@@ -94,9 +97,9 @@ def seconds(work: Work, calibration: Calibration) -> float:
     """Return how long the job takes once a worker has it, all in all."""
     rows = work.n_train + work.n_validation
     epoch = work.steps * step_seconds(work, calibration) + calibration.epoch + work.n_train * calibration.row
-    # The loss is measured, and then the metrics.
-    epoch += 2 * _products(work, work.n_validation, FORWARD, calibration)
-    epoch += 2 * _elements(work, work.n_validation) * calibration.element
+    # The loss is measured, and then the metrics: by NumPy.
+    epoch += 2 * _products(work, work.n_validation, FORWARD, calibration.rates[work.dtype])
+    epoch += 2 * work.n_validation * sum(work.widths) * calibration.element
     reading = work.file_bytes * calibration.byte + rows * work.widths[0] * calibration.input
     return calibration.start + reading + work.epochs * epoch
 
@@ -108,23 +111,24 @@ def step_seconds(work: Work, calibration: Calibration) -> float:
     parameters, which memory bounds; and of what a step costs whatever its size.
     """
     size = min(work.batch_size, work.n_train)
-    once = _products(work, size, ALL, calibration) + _elements(work, size) * calibration.element
-    fixed = calibration.compiled_step if work.compiled else calibration.plain_step
+    if work.compiled and calibration.compiled_rates:
+        known, fixed, units = calibration.compiled_rates[work.dtype], calibration.compiled_step, 0
+    else:
+        known, units = calibration.rates[work.dtype], sum(work.widths)
+        fixed = calibration.compiled_step if work.compiled else calibration.plain_step
+    units += work.passes * sum(work.widths[1:-1])
+    once = _products(work, size, ALL, known) + size * units * calibration.element
     item = 8 if work.dtype == "float64" else 4
     # Parameters, gradients and slots are read, parameters and slots written.
     passed = work.n_parameters * item * (3 + 2 * work.slots)
     return work.evaluations * once + fixed + passed * calibration.parameter
 
 
-def _elements(work: Work, rows: int) -> int:
-    return rows * (sum(work.widths) + work.passes * sum(work.widths[1:-1]))
-
-
-def _products(work: Work, rows: int, each: int, calibration: Calibration) -> float:
+def _products(work: Work, rows: int, each: int, known: Sequence[Rate]) -> float:
     """Return the seconds of the products of a pass of `rows`; x̄ of the first layer's isn't computed."""
     if not rows:
         return 0.0
-    total, known = 0.0, calibration.rates[work.dtype]
+    total = 0.0
     for layer, (n_in, n_out) in enumerate(pairwise(work.widths)):
         flops = 2.0 * rows * n_in * n_out
         count = each - 1 if layer == 0 and each == ALL else each

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Collection
 
 import anyio
 import anyio.to_thread
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db import Database, DatabaseTrouble
 from service.jobs.states import ENDED
 from service.tables import Job
 
-SHORTEST_PAUSE = 0.003
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.003, 0.05
+SHARE = 100
+"""Who has waited for so many times a pause waits for one more at most: those who wait long aren't looked for all the
+time, which the training would pay for."""
 WAITER_SECONDS = 0.002
 """Looks are so much rarer for each who waits, so that many of them take no more than a share of a core."""
 AT_ONCE = 500
@@ -29,14 +33,14 @@ class Endings:
     def __init__(self, database: Database, stopping: threading.Event, poll_seconds: float) -> None:
         self._database, self._stopping, self._poll_seconds = database, stopping, poll_seconds
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._look_anyway = False
+        self._look_anyway, self._asked = False, 0.0
         self._reader: asyncio.Task[None] | None = None
 
     async def wait(self, job_id: str, seconds: float) -> None:
         """Return once the job has ended or is gone, after `seconds`, or when the server is to stop."""
         over = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(over)
-        self._look_anyway = True  # it may have ended before anybody waited
+        self._look_anyway, self._asked = True, time.monotonic()  # it may have ended before anybody waited
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read(), name="endings")
         try:
@@ -60,12 +64,16 @@ class Endings:
                     self._look_anyway = True
                     log.exception("the ends of jobs can't be read; it is tried again")
                     await anyio.sleep(self._poll_seconds)
-                waiters = sum(map(len, self._waiting.values()))
-                await anyio.sleep(max(SHORTEST_PAUSE, WAITER_SECONDS * waiters))
+                await anyio.sleep(self._pause())
         finally:
             watch.close()
             for job_id in self._waiting:
                 self._wake(job_id)
+
+    def _pause(self) -> float:
+        """Return how long nobody looks: a part of what the one has waited who came last."""
+        waited, waiters = time.monotonic() - self._asked, sum(map(len, self._waiting.values()))
+        return max(SHORTEST_PAUSE, WAITER_SECONDS * waiters, min(LONGEST_PAUSE, waited / SHARE))
 
     def _wake(self, job_id: str) -> None:
         for over in self._waiting.get(job_id, ()):
@@ -77,6 +85,9 @@ def _over(database: Database, job_ids: Collection[str]) -> list[str]:
     ids, unfinished = list(job_ids), set[str]()
     with database.read() as session:
         for start in range(0, len(ids), AT_ONCE):
-            query = select(Job.id).where(Job.id.in_(ids[start : start + AT_ONCE]), Job.state.not_in(ENDED))
-            unfinished.update(session.scalars(query))
+            unfinished.update(session.scalars(_UNFINISHED, {"ids": ids[start : start + AT_ONCE]}))
     return [job_id for job_id in ids if job_id not in unfinished]
+
+
+# Made once, as in `queue`.
+_UNFINISHED = select(Job.id).where(Job.id.in_(bindparam("ids", expanding=True)), Job.state.not_in(ENDED))

@@ -1,7 +1,8 @@
 """Epochs, packed: what many epochs had to report, exactly, in one value of the table of events.
 
-Epochs may take microseconds, and a job may have a million. So a job's worker writes at most a few events a second: each
-tells of its last epoch, as everyone may read it, and carries all that it stands for as bytes, for the curve. The bytes
+Epochs may take microseconds, and a job may have a million. So its child packs those of a moment, and its worker writes
+at most a few events a second: each tells of its last epoch, as everyone may read it, and carries all that it stands for
+as bytes, for the curve. Nobody on the way looks at a single epoch, as what that takes, training does without. The bytes
 are a line of JSON, the names, and then float64 numbers, little-endian, epoch by epoch; NaN is what has no value. A
 float64 holds every integer up to 2⁵³, which is more than there are steps.
 """
@@ -19,14 +20,25 @@ NUMBERS = np.dtype("<f8")
 
 
 def pack(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the numbers of `records`, which all have the names of the first.
+    """Return the numbers of `records`, which all have the names of the first; but for `epochs`, how many there will be.
 
-    >>> unpack(pack([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}]))
-    (('epoch', 'loss'), array([[1. , 0.5], [2. , nan]]))
+    >>> unpack(pack([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}, {"epoch": 3, "loss": float("inf")}]))
+    (('epoch', 'loss'), array([[1. , 0.5], [2. , nan], [3. , nan]]))
     """
-    names = [name for name, value in records[0].items() if not isinstance(value, dict)]  # such as the best so far
+    names = [name for name in records[0] if name != "epochs"]
     numbers = np.array([[record[name] for name in names] for record in records], NUMBERS)
+    numbers[~np.isfinite(numbers)] = np.nan
     return json.dumps(names).encode() + b"\n" + numbers.tobytes()
+
+
+def joined(pieces: Sequence[bytes]) -> bytes:
+    """Return as one what was packed in several pieces, all of which have the names of the first.
+
+    >>> unpack(joined([pack([{"epoch": 1}]), pack([{"epoch": 2}, {"epoch": 3}])]))
+    (('epoch',), array([[1.], [2.], [3.]]))
+    """
+    line, first = pieces[0].split(b"\n", 1)
+    return b"".join([line, b"\n", first, *(piece[len(line) + 1 :] for piece in pieces[1:])])
 
 
 def unpack(packed: bytes) -> tuple[tuple[str, ...], np.ndarray]:

@@ -19,7 +19,6 @@ from service.jobs.states import ENDED
 from service.problems import not_found
 from service.schemas import Page
 
-HEARTBEAT_SECONDS = 15.0
 RETRY, HEARTBEAT = b"retry: 1000\n\n", b": still here\n\n"
 EVENT_STREAM = "text/event-stream"
 _STANDING = select(tables.Job.kind, tables.Job.state, tables.Job.last_event).where(tables.Job.id == bindparam("id"))
@@ -99,7 +98,7 @@ async def follow(context: Context, job_id: str, *, after: int) -> AsyncIterator[
             elif channel.closed or channel.ends_with(after):
                 return
             else:
-                with anyio.move_on_after(HEARTBEAT_SECONDS) as patience:
-                    await news.wait()
-                if patience.cancelled_caught:
+                beats = channel.beats
+                await news.wait()
+                if channel.beats != beats:
                     yield HEARTBEAT

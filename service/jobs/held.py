@@ -16,33 +16,40 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Integer, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from service import tallies
 from service.ids import new_id
 from service.jobs import checkpoints, queue
-from service.jobs.epochs import pack
+from service.jobs.epochs import joined, unpack
 from service.jobs.history import add_events
 from service.jobs.insistence import Try, insistent
 from service.jobs.queue import Lease
 from service.jobs.states import Stale, move
 from service.problems import plain
-from service.tables import Checkpoint, Event, Job, Model
+from service.tables import Checkpoint, Event, Job, Model, table_of
 
 Kind = Literal["metrics", "rows", "checkpoint", "log", "progress"]
 
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened in a job, on its way to becoming an event; but of "progress", which the row alone has."""
+    """Something that happened in a job, on its way to becoming an event; but of "progress", which the row alone has.
+
+    Attributes:
+        kind, data, at: what, and when; of "metrics" what the last epoch reported.
+        epochs: of "metrics", what all the epochs have reported that ended, packed.
+    """
 
     kind: Kind
     data: dict[str, Any]
     at: float
+    epochs: bytes = b""
 
 
 @insistent
@@ -102,17 +109,15 @@ def keep_checkpoint(
 def succeed(this: Try, lease: Lease, news: Sequence[News] = (), *, result: dict[str, Any], card: dict[str, Any]) -> str:
     """Make the files under `lease.folder` visible as a model, end the job, and return the model's id."""
     model_id, now = new_id("model"), time.time()
-    known = select(Model.id).where(Model.job_id == lease.job_id, Model.folder == lease.folder)
     with this.database.write() as session:
-        if this.again and (made := session.scalar(known)):
+        if this.again and (made := session.scalar(_KNOWN_MODEL, {"job_id": lease.job_id, "folder": lease.folder})):
             return made
         before, reached = _told(session, lease, news)
         changes = {"result": plain(result), "model_id": model_id} | reached
         event = {"model_id": model_id}
         move(session, lease.job_id, "succeeded", token=lease.token, event=event, before=before, **changes)
-        owner = select(Job.owner).where(Job.id == lease.job_id).scalar_subquery()
-        model = {"id": model_id, "owner": owner, "job_id": lease.job_id, "dataset_id": lease.dataset.id}
-        session.execute(insert(Model).values(**model, folder=lease.folder, card=plain(card), created_at=now))
+        model = {"id": model_id, "owner": lease.owner, "job_id": lease.job_id, "dataset_id": lease.dataset.id}
+        session.execute(_ADD_MODEL, {**model, "folder": lease.folder, "card": plain(card), "created_at": now})
     return model_id
 
 
@@ -182,14 +187,9 @@ def _give_back(this: Try, lease: Lease, message: str, news: Sequence[News]) -> N
 def _append(session: Session, lease: Lease, news: Sequence[News], lease_seconds: float, **changes: Any) -> None:
     """Append the events that there are in `news`, and renew the lease; raises `Stale`, also without any."""
     rows, reached = _told(session, lease, news)
-    renewed = {"lease_expires_at": time.time() + lease_seconds, "last_event": Job.last_event + len(rows)}
-    ours = update(Job).where(Job.id == lease.job_id, Job.lease_token == lease.token, Job.state == "running")
-    change = (
-        ours.values(**renewed, **reached, **changes)
-        .returning(Job.last_event)
-        .execution_options(synchronize_session=False)
-    )
-    last = session.execute(change).scalar_one_or_none()
+    changes |= {"lease_expires_at": time.time() + lease_seconds, **reached}
+    given = {f"new_{name}": value for name, value in changes.items()} | {"events": len(rows)}
+    last = session.execute(_changing(frozenset(changes)), _named(lease) | given).scalar_one_or_none()
     if last is None:
         raise _stale(lease)
     add_events(session, lease.job_id, last, rows)
@@ -216,10 +216,10 @@ def _rows(kind: str, news: list[News]) -> list[dict[str, Any]]:
         news = news[-1:]
     if kind != "metrics":
         return [{"kind": kind, "data": plain(n.data), "created_at": n.at, "epochs": None} for n in news]
-    first, last = news[0].data["epoch"], news[-1]
-    told = {"first_epoch": first, **plain(last.data)}
-    records = [{name: value for name, value in n.data.items() if name != "epochs"} for n in news]
-    return [{"kind": kind, "data": told, "created_at": last.at, "epochs": pack(records)}]
+    epochs, last = joined([n.epochs for n in news]), news[-1]
+    names, numbers = unpack(epochs)
+    told = {"first_epoch": int(numbers[0, names.index("epoch")]), **plain(last.data)}
+    return [{"kind": kind, "data": told, "created_at": last.at, "epochs": epochs}]
 
 
 def _is_told(session: Session, lease: Lease, news: Sequence[News]) -> bool:
@@ -232,6 +232,14 @@ def _is_told(session: Session, lease: Lease, news: Sequence[News]) -> bool:
     return row is not None and tuple(row) == (told[-1].kind, told[-1].at)
 
 
+@cache
+def _changing(changed: frozenset[str]) -> Any:
+    """Return the statement that changes these columns of a job that is ours, and adds events to it."""
+    jobs, changes = table_of(Job), {name: bindparam(f"new_{name}") for name in changed}
+    last = jobs.c.last_event + bindparam("events", type_=Integer)
+    return _ours(update(jobs)).values(last_event=last, **changes).returning(jobs.c.last_event)
+
+
 def _load(session: Session, lease: Lease) -> Job:
     job = session.scalars(_LOADED, _named(lease)).one_or_none()
     if job is None:
@@ -240,7 +248,8 @@ def _load(session: Session, lease: Lease) -> Job:
 
 
 def _ours(statement: Any) -> Any:
-    return statement.where(Job.id == bindparam("job_id"), Job.lease_token == bindparam("token"), Job.state == "running")
+    job = table_of(Job).c
+    return statement.where(job.id == bindparam("job_id"), job.lease_token == bindparam("token"), job.state == "running")
 
 
 def _named(lease: Lease) -> dict[str, Any]:
@@ -254,3 +263,5 @@ def _stale(lease: Lease) -> Stale:
 # Made once, as in `queue`.
 _REQUESTED, _STEPS_DONE = _ours(select(Job.requested)), _ours(select(Job.steps_done))
 _LOADED = _ours(select(Job).with_for_update())
+_ADD_MODEL = insert(table_of(Model))
+_KNOWN_MODEL = select(Model.id).where(Model.job_id == bindparam("job_id"), Model.folder == bindparam("folder"))

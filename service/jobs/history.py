@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from service import tallies
-from service.tables import Event
+from service.tables import Event, table_of
 
 
 def add_events(session: Session, job_id: str, last: int, rows: Sequence[dict[str, Any]]) -> None:
@@ -28,4 +28,4 @@ def add_events(session: Session, job_id: str, last: int, rows: Sequence[dict[str
         tallies.count(session, tallies.EVENTS, row["kind"])
 
 
-_ADD = insert(Event)
+_ADD = insert(table_of(Event))

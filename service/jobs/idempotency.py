@@ -22,14 +22,14 @@ from typing import Annotated
 import anyio
 from anyio import to_thread
 from fastapi import Header
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from service.db import Database, DatabaseTrouble
 from service.jobs.schemas import Queueing
 from service.problems import Problem, dump, echo
 from service.schemas import FieldError
-from service.tables import IdempotencyKey
+from service.tables import IdempotencyKey, table_of
 
 KEPT_SECONDS = 24 * 3600.0
 SWEEP_SECONDS = 3600.0
@@ -64,7 +64,7 @@ class Asking:
 
     def is_known(self, session: Session) -> bool:
         """Return whether the key has been used."""
-        return session.get(IdempotencyKey, (self.owner, self.key)) is not None
+        return session.scalar(_KNOWN, {"owner": self.owner, "key": self.key}) is not None
 
     def answer(self, session: Session) -> str | None:
         """Return the id of the job that the key has brought about, if it has; raises `Problem` (422) if by another."""
@@ -81,8 +81,16 @@ class Asking:
         return None if row is None else row.job_id
 
     def keep(self, session: Session, job_id: str) -> None:
-        """Keep that `job_id` came of it: flushing raises IntegrityError when another process has just kept its own."""
-        session.add(IdempotencyKey(owner=self.owner, key=self.key, fingerprint=self.fingerprint, job_id=job_id))
+        """Keep that `job_id` came of it; raises IntegrityError when another process has just kept its own."""
+        asked = {"owner": self.owner, "key": self.key, "fingerprint": self.fingerprint}
+        session.execute(_KEEP, asked | {"job_id": job_id, "created_at": time.time()})
+
+
+# Made once, as in `queue`.
+_KNOWN = select(IdempotencyKey.job_id).where(
+    IdempotencyKey.owner == bindparam("owner"), IdempotencyKey.key == bindparam("key")
+)
+_KEEP = insert(table_of(IdempotencyKey))
 
 
 def gone(job_id: str) -> Problem:

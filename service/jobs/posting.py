@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service import tables, tallies
+from service import tables
 from service.context import Context
+from service.jobs.history import add_events
 from service.jobs.idempotency import Asking, gone
 from service.jobs.schemas import Queueing
 
@@ -57,9 +58,10 @@ def post(context: Context, posting: Posting[Found, Row, Shape], key: str | None)
 
 def _post(context: Context, posting: Posting[Found, Row, Shape], asking: Asking | None) -> tuple[Shape, bool]:
     with context.database.read() as session:
-        found = None if asking and asking.is_known(session) else posting.find(session)
+        is_known = asking is not None and asking.is_known(session)
+        found = None if is_known else posting.find(session)
     with context.database.write() as session:
-        if asking and (job_id := asking.answer(session)):
+        if asking and is_known and (job_id := asking.answer(session)):
             known = session.get(posting.table, job_id)
             if known is None:
                 raise gone(job_id)
@@ -67,9 +69,9 @@ def _post(context: Context, posting: Posting[Found, Row, Shape], asking: Asking 
         row = posting.row(session, posting.find(session) if found is None else found)
         row.state, row.last_event = "queued", 1
         session.add(row)
-        session.add(tables.Event(job_id=row.id, sequence=1, kind="state", data={"state": row.state}))
-        tallies.count(session, tallies.EVENTS, "state")
         session.flush()
+        told = {"kind": "state", "data": {"state": row.state}, "created_at": row.created_at, "epochs": None}
+        add_events(session, row.id, row.last_event, [told])
         if asking:
             asking.keep(session, row.id)
         return posting.shape(session, row), False

@@ -31,7 +31,7 @@ class Lease:
     """A job that is ours for now: what to do, and the fencing token to write with.
 
     Attributes:
-        kind: the job's.
+        kind, owner: the job's.
         held_out: the data sets to validate and to test on, by which, where the spec names some.
         checkpoint: what to go on from.
         init_from: storage key of the model or checkpoint to start with, where there is no checkpoint; of a prediction,
@@ -43,6 +43,7 @@ class Lease:
 
     job_id: str
     kind: str
+    owner: str
     token: int
     attempt: int
     spec: dict[str, Any]
@@ -61,18 +62,30 @@ class Lease:
 
 
 def claim(
-    database: Database, *, lease_seconds: float, worker_id: str | None = None, not_on: Iterable[str] = ()
+    database: Database,
+    *,
+    lease_seconds: float,
+    worker_id: str | None = None,
+    not_on: Iterable[str] = (),
+    unlooked: bool = False,
 ) -> Lease | None:
     """Take the job that `order` says, after those whose worker fell silent have been put back; None when none waits.
 
-    Jobs that name a device `not_on` which to train are left to others. A claim whose answer was lost is found by worker
-    and moment, and not made twice.
+    A claim whose answer was lost is found by worker and moment, and not made twice.
+
+    Args:
+        database: the tables.
+        lease_seconds: for how long the job is ours.
+        worker_id: who takes it.
+        not_on: devices; jobs that name one of them to train on are left to others.
+        unlooked: whether to take the lock without a look whether a job waits, as where there was one just now.
     """
     now, others = time.time(), frozenset(not_on)
-    with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
-        looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(others), _SILENT_ONE))
-        if not any(looks):
-            return None
+    if not unlooked:
+        with database.read() as session:  # looking takes no lock, so that idle workers don't hold up writers
+            looks = (session.scalars(look, {"now": now}).first() for look in (_waiting(others), _SILENT_ONE))
+            if not any(looks):
+                return None
     return _claim(database, now, lease_seconds, worker_id, others)
 
 
@@ -160,11 +173,12 @@ def _lease(session: Session, job: Job, token: int, attempt: int, checkpoint: Che
     return Lease(
         job.id,
         job.kind,
+        job.owner,
         token,
         attempt,
         job.spec,
-        session.get_one(Dataset, job.dataset_id),
-        {part: session.get_one(Dataset, dataset_id) for part, dataset_id in held_out.items()},
+        session.scalars(_DATASET, {"id": job.dataset_id}).one(),
+        {part: session.scalars(_DATASET, {"id": dataset_id}).one() for part, dataset_id in held_out.items()},
         checkpoint,
         checkpoints.start_of(session, job.init_from) if job.init_from and not checkpoint else None,
         job.init_from,
@@ -205,4 +219,5 @@ def _first(not_on: frozenset[str]) -> Select[Any]:
 
 _WISHED: Mapping[str | None, State] = {None: "queued", "pause": "paused", "cancel": "cancelled"}
 # Made once: SQLAlchemy takes as long to put a query together as SQLite to answer it.
+_DATASET = select(Dataset).where(Dataset.id == bindparam("id"))
 _SILENT_ONE, _SILENT = _silent(Job.id).limit(1), _silent(Job).with_for_update(skip_locked=True)

@@ -66,13 +66,16 @@ STREAMED = _content(events.EVENT_STREAM, {"type": "string"}) | {
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED)
-def post_job(context: WriteContext, request: JobRequest, response: Response, idempotency_key: KeyHeader = None) -> Job:
+async def post_job(
+    context: WriteContext, request: JobRequest, response: Response, idempotency_key: KeyHeader = None
+) -> Job:
     """Queue a training job; whatever is wrong with it is said at once.
 
     With an `Idempotency-Key` it is queued once, however often it is asked for. 409: the key's first request is being
     worked on; 410: its job has been deleted; 422: the key was used for another job. What is refused uses no key up.
     """
-    job, replayed = service.post_job(context, request, idempotency_key)
+    # Of a plain function FastAPI would have a thread check the answer, too.
+    job, replayed = await anyio.to_thread.run_sync(service.post_job, context, request, idempotency_key)
     response.headers["Location"] = f"{router.prefix}/{job.id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"

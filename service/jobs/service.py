@@ -43,6 +43,7 @@ def post_job(context: Context, request: JobRequest, key: str | None = None) -> t
     )
 
 
+_DATASET = select(tables.Dataset).where(tables.Dataset.id == bindparam("id"))
 _KEPT = select(tables.Dataset.owner).where(tables.Dataset.id == bindparam("id")).with_for_update(read=True)
 
 
@@ -55,7 +56,7 @@ class _Settled:
 
 
 def _settle(session: Session, context: Context, request: JobRequest) -> _Settled:
-    dataset = session.get(tables.Dataset, request.dataset_id)
+    dataset = session.scalar(_DATASET, {"id": request.dataset_id})
     start = source_of(session, request.init_from) if request.init_from else None
     others = others_of(session, request.split)
     spec = resolve(request, dataset, start, context.settings, others)
@@ -102,19 +103,32 @@ def list_jobs(
 def get_job(context: Context, job_id: str) -> Job:
     """Return the job; 404 when there is none."""
     with context.database.read() as session:
-        row = session.get(tables.Training, job_id)
+        row = session.scalar(_TRAINING, {"id": job_id})
         if row is None:
             raise not_found("job", job_id)
         return _shape(session, row)
 
 
+# Made once, as in `queue`.
+_TRAINING = select(tables.Training).where(tables.Training.id == bindparam("id"))
+
+
 async def wait_for_job(context: Context, job_id: str, seconds: float) -> Job:
     """Return the job once it has ended, or as it is after `seconds`; holds neither session nor thread meanwhile."""
-    job = await anyio.to_thread.run_sync(get_job, context, job_id)
-    if seconds <= 0 or job.state in ENDED:
-        return job
-    await context.endings.wait(job_id, seconds)
+    if seconds > 0 and not await anyio.to_thread.run_sync(_has_ended, context, job_id):
+        await context.endings.wait(job_id, seconds)
     return await anyio.to_thread.run_sync(get_job, context, job_id)
+
+
+_STATE = select(tables.Training.state).where(tables.Training.id == bindparam("id"))
+
+
+def _has_ended(context: Context, job_id: str) -> bool:
+    with context.database.read() as session:
+        state = session.scalar(_STATE, {"id": job_id})
+    if state is None:
+        raise not_found("job", job_id)
+    return state in ENDED
 
 
 def list_checkpoints(context: Context, job_id: str, limit: int, after: str | None) -> tuple[list[Checkpoint], bool]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, get_args
 
-from sqlalchemy import case, func, update
+from sqlalchemy import Double, Integer, Update, bindparam, case, func, update
 from sqlalchemy.orm import Session
 
 from service import tallies
 from service.jobs.history import add_events
 from service.jobs.schemas import State
-from service.tables import Job
+from service.tables import Job, table_of
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     "queued": frozenset({"running", "paused", "cancelled"}),
@@ -61,21 +62,9 @@ def move(
         Stale: when the row has another token, or is in a state that `to` may not follow; nothing is written then.
     """
     now = time.time()
-    # Whatever was asked of the running job is answered by the state that it comes to.
-    changes |= {"requested": None, "finished_at": now if to in ENDED else None}
-    if to != "running":
-        # A worker that fell silent is taken to have worked for as long as it held the job.
-        until = case((Job.lease_expires_at < now, Job.lease_expires_at), else_=now)
-        ran = case((Job.state == "running", until - func.coalesce(Job.claimed_at, now)), else_=0.0)
-        changes = {"lease_expires_at": None, "run_seconds": Job.run_seconds + ran} | changes
-    sources = [state for state in STATES if to in TRANSITIONS[state]]
-    row = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.lease_token == token, Job.state.in_(sources))
-        .values(state=to, last_event=Job.last_event + len(before) + 1, **changes)
-        .returning(Job.last_event, Job.created_at, Job.lease_token, Job.run_seconds)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
+    given = {f"new_{name}": value for name, value in changes.items()}
+    known = {"job_id": job_id, "token": token, "now": now, "events": len(before) + 1}
+    row = session.execute(_moving(to, frozenset(changes)), known | given).one_or_none()
     if row is None:
         raise Stale(f"{job_id} can't become {to} under the lease token {token}")
     data = {"state": to, **event}
@@ -83,6 +72,27 @@ def move(
     add_events(session, job_id, row.last_event, [*before, told])
     _count(session, to, data, waited=now - row.created_at, ran=row.run_seconds, claims=row.lease_token)
     return row.last_event
+
+
+@cache
+def _moving(to: State, changed: frozenset[str]) -> Update:
+    """Return the statement that brings a job to the state `to`, and changes these columns besides."""
+    jobs, now = table_of(Job), bindparam("now", type_=Double)
+    job, changes = jobs.c, {name: bindparam(f"new_{name}") for name in changed}
+    # Whatever was asked of the running job is answered by the state that it comes to.
+    changes |= {"requested": None, "finished_at": now if to in ENDED else None}
+    if to != "running":
+        # A worker that fell silent is taken to have worked for as long as it held the job.
+        until = case((job.lease_expires_at < now, job.lease_expires_at), else_=now)
+        ran = case((job.state == "running", until - func.coalesce(job.claimed_at, now)), else_=0.0)
+        changes = {"lease_expires_at": None, "run_seconds": job.run_seconds + ran} | changes
+    sources = [state for state in STATES if to in TRANSITIONS[state]]
+    return (
+        update(jobs)
+        .where(job.id == bindparam("job_id"), job.lease_token == bindparam("token"), job.state.in_(sources))
+        .values(state=to, last_event=job.last_event + bindparam("events", type_=Integer), **changes)
+        .returning(job.last_event, job.created_at, job.lease_token, job.run_seconds)
+    )
 
 
 def _count(session: Session, to: State, data: Mapping[str, Any], *, waited: float, ran: float, claims: int) -> None:

@@ -11,7 +11,8 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from service.context import Context
-from service.jobs.events import EVENT_STREAM, HEARTBEAT, HEARTBEAT_SECONDS, RETRY
+from service.jobs.broadcast import HEARTBEAT_SECONDS
+from service.jobs.events import EVENT_STREAM, HEARTBEAT, RETRY
 from service.problems import dump
 
 LOOK_SECONDS = 1.0

@@ -76,14 +76,12 @@ class Case:
 
 CASES = {
     "wide": Case(WIDE, 3000),
-    "wide, float64": Case(WIDE, 3000, dtype="float64", data_dtype="float64"),
-    "wide, sgd": Case(WIDE, 3000, optimizer="sgd"),
-    "wide, amsgrad": Case(WIDE, 3000, optimizer="amsgrad"),
+    "wide, float64, amsgrad": Case(WIDE, 3000, optimizer="amsgrad", dtype="float64", data_dtype="float64"),
     "wide, l-bfgs": Case(WIDE, 2000, None, optimizer="lbfgs"),
     "large batches": Case(WIDE, 6000, 2500),
     "validated": Case(WIDE, 2000, n_validation=CHUNK + 100),
     "data of another dtype, converted whole": Case(NARROW, 10_000, data_dtype="float64"),
-    "data of another dtype, converted in batches": Case(WIDE, 30_000, 1000, data_dtype="int8"),
+    "data of another dtype, converted in batches": Case(NARROW, 30_000, 1000, data_dtype="int8"),
     "many samples": Case(SMALL, 100_000),
     "many targets": Case((64, [Dense(64, "relu"), Dense(50)]), 40_000, loss="squared_error"),
     "a fleet": Case(SMALL, 20_000, 64, networks=16),

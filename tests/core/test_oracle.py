@@ -172,9 +172,10 @@ def trajectories(start: np.ndarray, j: Callable[..., Any]) -> tuple[np.ndarray, 
     return p[: len(PAPERS)], growth
 
 
-@pytest.mark.parametrize("f", F)
-def test_twenty_steps_with_every_loss_and_optimizer(f: str) -> None:
-    for loss in J:
+@pytest.mark.parametrize(("f", "losses"), [(f, list(J)[k % 4 :: 4]) for k, f in enumerate(F)], ids=F)
+def test_twenty_steps_with_every_optimizer(f: str, losses: list[str]) -> None:
+    """Each loss with some of the activations: what the two have to do with each other is in the gradients."""
+    for loss in losses:
         net, x, y, j = case(f, loss, seed=1)
         start = net.parameters.copy()
         expected, growth = trajectories(start, j)

@@ -8,7 +8,7 @@ import subprocess
 from typer.testing import CliRunner
 
 from service.cli import app
-from tests.service.processes import COMMAND
+from tests.service.processes import COMMAND, PATIENCE
 
 
 def deltabar(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +18,7 @@ def deltabar(*arguments: str, **environment: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         env=os.environ | wide | environment,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -12,7 +12,7 @@ from service.client import Client
 from service.examples import PENGUINS
 from service.jobs.schemas import Job
 from tests.service.postgresql import Server, programs
-from tests.service.processes import Serving, serving
+from tests.service.processes import PATIENCE, Serving, serving
 from tests.service.workplace import INGESTION
 
 NewDatabase = Callable[[], AbstractContextManager[dict[str, Any]]]
@@ -32,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @pytest.fixture(scope="session")
 def client(service: Serving) -> Iterator[Client]:
-    with Client(service.url) as client:
+    with Client(service.url, timeout=PATIENCE) as client:
         yield client
 
 
@@ -40,7 +40,7 @@ def client(service: Serving) -> Iterator[Client]:
 def penguins_job(client: Client) -> Job:
     """The default job on the penguins, trained by the shared service."""
     dataset = client.datasets.upload(PENGUINS)
-    job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species").id, timeout=60)
+    job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species").id, timeout=PATIENCE)
     assert job.state == "succeeded", job.error
     return job
 

@@ -18,13 +18,14 @@ from service.context import Context
 from service.serving import listen, url_of
 from service.settings import Settings
 from tests.service.processes import PATIENCE
-from tests.service.workplace import INGESTION, ingestion_for
+from tests.service.workplace import INGESTION, ingestion_for, make_tables
 
 
 @contextmanager
 def live(data_dir: Path, **settings: Any) -> Iterator[tuple[httpx.Client, Context]]:
     """Serve an application with these settings, and yield a client of it and its context."""
     chosen = Settings(data_dir=data_dir, port=0, **settings)
+    make_tables(chosen)
     app = create_app(chosen)
     with listen(chosen) as bound:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from tests.core.gpu.cupy_stand_in import CupyStandIn
 from tests.core.gpu.stand_in_array import cupy
+from tests.service.in_children import search_path
 
 NO_DEVICE, DEVICES_UNAVAILABLE, ECC_UNCORRECTABLE, LAUNCH_FAILURE, UNKNOWN = 100, 46, 214, 719, 999
 """What CUDA's runtime may say of a GPU that has fallen off the bus, is another's, or is broken (`cudaError`)."""
@@ -55,11 +55,5 @@ class LosableGpu(CupyStandIn):
 
 def in_children(folder: Path, lost: Path) -> str:
     """Return a search path with which every child that a worker starts has this GPU in CuPy's place."""
-    (folder / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'service.runner' in sys.orig_argv:\n"
-        "    from pathlib import Path\n"
-        "    from tests.service.losable_gpu import LosableGpu\n"
-        f"    sys.modules['cupy'] = LosableGpu(Path({str(lost)!r}))\n"
-    )
-    return ":".join([str(folder), str(Path(__file__).parents[2]), *sys.path])
+    code = "import sys\nfrom pathlib import Path\nfrom tests.service.losable_gpu import LosableGpu\n"
+    return search_path(folder, f"{code}sys.modules['cupy'] = LosableGpu(Path({str(lost)!r}))")

@@ -17,8 +17,8 @@ from pathlib import Path
 import psycopg
 
 from service.db import Database
+from tests.service.processes import PATIENCE
 
-PATIENCE = "60"
 USER = "postgres"  # of the packages; the programs refuse to run as root
 # What a crash of the machine would lose is of no interest here; what a killed server loses is the same with them off.
 QUICK = {"fsync": "off", "full_page_writes": "off"}
@@ -88,7 +88,7 @@ class Server:
             connection.execute(statement.encode())
 
     def _control(self, action: str, *arguments: str | Path) -> None:
-        self._run("pg_ctl", action, "--wait", "--timeout", PATIENCE, "--pgdata", self._data, *arguments)
+        self._run("pg_ctl", action, "--wait", "--timeout", f"{PATIENCE:.0f}", "--pgdata", self._data, *arguments)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         # A file, as the server would keep a pipe open.

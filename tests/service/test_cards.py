@@ -18,7 +18,7 @@ from service.protocol import Assignment
 from service.training import certificate, course
 from service.training.course import Wish
 from service.training.samples import Tables
-from tests.service.test_runner import DATASET_ID, Make, assign, told
+from tests.service.test_runner import APART, DATASET_ID, Make, assign, told
 from tests.service.workplace import PENGUINS
 
 __all__ = ["assign"]  # a fixture
@@ -93,7 +93,7 @@ JOBS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 def test_gradients_are_certified_after_the_first_and_the_last_epoch(assign: Make, job: dict[str, Any]):
-    card = card_of(assign(epochs=4, **job))
+    card = card_of(assign(epochs=4, **job, **APART))
     assert [each.epoch for each in card.certificates] == [1, 4]
     for each in card.certificates:
         assert each.rows == certificate.ROWS

@@ -25,7 +25,7 @@ from service.jobs.schemas import Job
 from service.settings import Settings
 from tests.service.commands import assert_one_message, deltabar, invoke
 from tests.service.conftest import PENGUINS
-from tests.service.processes import COMMAND, eventually, processes_on, serving
+from tests.service.processes import COMMAND, PATIENCE, eventually, processes_on, serving
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes through /proc")
 
@@ -110,16 +110,25 @@ def test_a_port_that_is_taken(tmp_path: Path):
 
 
 @linux_only
-def test_the_way_of_a_job_then_ctrl_c_and_nothing_is_left(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url) as client:
+def test_the_way_of_a_job_without_a_worker_at_first_then_ctrl_c_and_nothing_is_left(tmp_path: Path):
+    with serving(tmp_path, "--workers", "0") as running, Client(running.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(PENGUINS)
-        job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species", epochs=5).id, timeout=60)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=5)
+        assert not workers_on(running.data_dir)
+        assert client.jobs.get(job.id).state == "queued"
+        assert "processor" in running.log.read_text()  # what a worker would have told
+        assert running.stop() == 0
+    with serving(tmp_path, "--workers", "2") as running, Client(running.url, timeout=PATIENCE) as client:
+        job = client.jobs.wait(job.id, timeout=PATIENCE)
         assert job.state == "succeeded"
         assert job.model_id is not None
+        assert eventually(lambda: len(workers_on(running.data_dir)) == 2)
+        threads = {environment_of(pid)["DELTABAR_THREADS"] for pid in workers_on(running.data_dir)}
+        assert threads == {str(max(1, cores() // 2))}
         weights = client.models.download_weights(job.model_id, tmp_path / "weights.safetensors")
         assert core.load(weights).n_outputs == 3
         assert len(client.models.predict(job.model_id, [{"year": 2008}]).data) == 1
-        assert len(processes_on(running.data_dir)) >= 3  # this one, the worker, its children
+        assert eventually(lambda: len(processes_on(running.data_dir)) >= 5)  # this one, the workers, their children
         assert running.stop() == 0
         assert processes_on(running.data_dir) == set()
         socket.create_server(("127.0.0.1", running.port)).close()
@@ -132,8 +141,8 @@ def test_the_way_of_a_job_then_ctrl_c_and_nothing_is_left(tmp_path: Path):
 
 
 @linux_only
-def test_it_stops_while_a_job_trains_and_streams_are_open_and_the_job_goes_on_later(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url) as client:
+def test_it_stops_while_a_job_trains_and_the_job_goes_on_later_and_no_worker_outlives_it(tmp_path: Path):
+    with serving(tmp_path) as running, Client(running.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(PENGUINS)
         job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
         events = client.jobs.events(job.id)
@@ -145,44 +154,19 @@ def test_it_stops_while_a_job_trains_and_streams_are_open_and_the_job_goes_on_la
         events.close()
         assert processes_on(running.data_dir) == set()
         assert "Traceback" not in running.log.read_text()
-    with serving(tmp_path) as again, Client(again.url) as client:
+    with serving(tmp_path) as again, Client(again.url, timeout=PATIENCE) as client:
         assert eventually(lambda: client.jobs.get(job.id).state == "running")
         assert client.jobs.get(job.id).attempts == 1  # the one that was handed back is not spent
         client.jobs.cancel(job.id)
-        assert client.jobs.wait(job.id, timeout=60).state == "cancelled"
-        assert again.stop() == 0
+        assert client.jobs.wait(job.id, timeout=PATIENCE).state == "cancelled"
 
-
-@linux_only
-def test_a_worker_that_dies_is_started_again_and_none_outlives_the_service(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url) as client:
-        dataset = client.datasets.upload(PENGUINS)
-        workers = workers_on(running.data_dir)
-        assert len(workers) == 1
-        os.kill(workers.pop(), signal.SIGKILL)
+        [worker] = workers_on(again.data_dir)
+        os.kill(worker, signal.SIGKILL)  # another is started
         job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
         assert eventually(lambda: client.jobs.get(job.id).progress.epoch > 0)
-        assert "the worker ended unexpectedly" in running.log.read_text()
-        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
-        assert eventually(lambda: not processes_on(running.data_dir))
-
-
-@linux_only
-def test_it_serves_without_a_worker_and_with_two(tmp_path: Path):
-    with serving(tmp_path, "--workers", "0") as running, Client(running.url) as client:
-        dataset = client.datasets.upload(PENGUINS)
-        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1)
-        assert not workers_on(running.data_dir)
-        assert client.jobs.get(job.id).state == "queued"
-        assert "processor" in running.log.read_text()  # what a worker would have told
-        assert running.stop() == 0
-    with serving(tmp_path, "--workers", "2") as running, Client(running.url) as client:
-        assert client.jobs.wait(job.id, timeout=60).state == "succeeded"
-        assert eventually(lambda: len(workers_on(running.data_dir)) == 2)
-        threads = {environment_of(pid)["DELTABAR_THREADS"] for pid in workers_on(running.data_dir)}
-        assert threads == {str(max(1, cores() // 2))}
-        assert running.stop() == 0
-        assert processes_on(running.data_dir) == set()
+        assert "the worker ended unexpectedly" in again.log.read_text()
+        assert again.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert eventually(lambda: not processes_on(again.data_dir))
 
 
 def test_a_worker_of_its_own_stops_at_ctrl_c(tmp_path: Path):
@@ -193,7 +177,7 @@ def test_a_worker_of_its_own_stops_at_ctrl_c(tmp_path: Path):
     with process.stderr as log:
         assert any("waiting for jobs" in line for line in log)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
         assert "Traceback" not in log.read()
 
 
@@ -259,7 +243,7 @@ def test_the_demo_stops_the_service_however_it_ends(number: int, tmp_path: Path)
         with process.stdout as said:
             assert any("Posted" in line for line in said)
             process.send_signal(number)
-            assert process.wait(60) != 0
+            assert process.wait(PATIENCE) != 0
             assert ("Interrupted" in said.read()) == (number != signal.SIGKILL)
     finally:
         process.kill()

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from benchmarks.jobs.estimates import JOBS, table
-from tests.service.processes import eventually, serving
+from tests.service.processes import PATIENCE, eventually, serving
 from tests.service.workplace import PENGUINS
 
 MIB = 2**20
-TRIED = ("one epoch", "the default", "regression", "float64", "dropout", "many rows", "l-bfgs")
-"""Of the jobs that `make bench-service` tries; what width, depth and large batches take is tested in core."""
+TRIED = ("one epoch", "the default", "regression", "dropout", "many rows", "l-bfgs")
+"""Of the jobs that `make bench-service` tries; what width, depth and dtypes take is tested in core."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELTABAR_THREADS", "1")
         with serving(tmp_path_factory.mktemp("estimates")) as running:
-            with httpx.Client(base_url=running.url, trust_env=False, timeout=90) as client:
+            with httpx.Client(base_url=running.url, trust_env=False, timeout=PATIENCE) as client:
                 job = {"dataset_id": upload(client, PENGUINS.read_bytes()), "target": "species"}
                 assert eventually(lambda: report(client, job)["estimate"]["seconds"]), running.log.read_text()
                 yield client

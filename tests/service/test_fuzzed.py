@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,13 +51,20 @@ bounded = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with live(tmp_path_factory.mktemp("fuzzed"), poll_seconds=0.02) as (http, _):
+@contextmanager
+def furnished(folder: Path) -> Iterator[str]:
+    """Serve with a data set and a job on it; yield the address."""
+    with live(folder, poll_seconds=0.02) as (http, _):
         dataset = http.post("/v1/datasets", content=PENGUINS.read_bytes()).json()["id"]
         job = http.post("/v1/jobs", json={"dataset_id": dataset, "target": "species"}).json()["id"]
         http.post(f"/v1/jobs/{job}/cancel")
         yield str(http.base_url)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with furnished(tmp_path_factory.mktemp("fuzzed")) as url:
+        yield url
 
 
 @schema.parametrize()
@@ -64,13 +73,21 @@ def test_no_answer_is_outside_the_description(url: str, case: Any):
     case.call_and_validate(base_url=url, checks=CHECKS, timeout=SECONDS)
 
 
-def test_no_sequence_of_requests_leads_outside_the_description(url: str):
+def test_no_sequence_of_requests_leads_outside_the_description(tmp_path_factory: pytest.TempPathFactory):
     """Answers give the ids of the requests that follow: a data set's for its jobs, a job's for what is done with it."""
     answered: set[tuple[str, int]] = set()
 
     class Sequence(schema.as_state_machine()):
+        # Each has a service of its own: Hypothesis goes through the same again, and wants to be answered the same.
+        def setup(self) -> None:
+            self._stack = ExitStack()
+            self._url = self._stack.enter_context(furnished(tmp_path_factory.mktemp("sequence")))
+
+        def teardown(self) -> None:
+            self._stack.close()
+
         def get_call_kwargs(self, case: Any) -> dict[str, Any]:
-            return {"base_url": url, "timeout": SECONDS}
+            return {"base_url": self._url, "timeout": SECONDS}
 
         def validate_response(self, response: Any, case: Any, *_: Any, **__: Any) -> None:
             answered.add((case.operation.label, response.status_code))

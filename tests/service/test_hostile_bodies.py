@@ -17,7 +17,7 @@ from service.context import Context
 from service.problems import MEDIA_TYPE
 from service.settings import Settings
 from tests.service.live import live
-from tests.service.processes import eventually
+from tests.service.processes import PATIENCE, eventually
 from tests.service.workplace import PENGUINS
 
 JSON = {"content-type": "application/json"}
@@ -73,7 +73,6 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client
 
 @pytest.fixture(scope="module")
 def http(app: tuple[httpx.Client, Context]) -> httpx.Client:
-    app[0].timeout = httpx.Timeout(60)
     return app[0]
 
 
@@ -169,7 +168,7 @@ def test_each_field_of_a_job_refuses_what_it_is_not(
 @pytest.mark.parametrize("announced", ["100000", "-1", "x", "1e3"])
 def test_a_content_length_that_lies_is_no_reason_to_wait_or_to_fail(http: httpx.Client, path: str, announced: str):
     """What a client announces and doesn't send is not waited for once it has gone."""
-    with socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=60) as connection:
+    with socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=PATIENCE) as connection:
         head = (f"POST {at(path)} HTTP/1.1", "Host: x", *JSON_LINES, f"Content-Length: {announced}", "", '{"epochs"')
         connection.sendall("\r\n".join(head).encode())
         connection.shutdown(socket.SHUT_WR)

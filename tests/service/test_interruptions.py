@@ -1,7 +1,6 @@
 """Whatever ends a child or a worker in the midst of a job: weights and curve are those of a job left in peace.
 
-A job must last until it is interrupted, on a fast machine and on a busy one, so it gets as many epochs as take several
-seconds here.
+A job must last until it is interrupted, on a fast machine and on a busy one, so its epochs take their time until then.
 """
 
 from __future__ import annotations
@@ -13,15 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sqlalchemy import make_url
 
 from service.context import Context
 from service.jobs import actions, files
-from service.jobs.metrics import Curve
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
+from tests.service import slow_epochs
 from tests.service.conftest import NewDatabase
 from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of
 from tests.service.invariants import Result, result_of
@@ -30,12 +28,11 @@ from tests.service.processes import PATIENCE, eventually
 from tests.service.test_worker_processes import LEASE, Process, worker_on
 from tests.service.workplace import post, upload, workplace
 
-SECONDS = 4.0
+EPOCH_SECONDS = 0.1
 # Dropout, a schedule that listens, and early stopping have states of their own that have to come back.
 SPEC: dict[str, Any] = {
     "network": {"layers": [{"units": 128, "dropout": 0.1}, {"units": 64, "activation": "tanh"}]},
-    "epochs": 60,
-    "batch_size": 2,
+    "epochs": 200,
     "schedule": {"name": "reduce_on_plateau", "patience": 2},
     "early_stopping": {"monitor": "validation_loss", "patience": 1000},
     "max_attempts": 10,
@@ -56,17 +53,8 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 
 
 @pytest.fixture(scope="module")
-def spec(calm: Context) -> dict[str, Any]:
-    """The job, long enough."""
-    tried = ended(calm, post(calm, upload(calm), **SPEC))
-    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
-    pace = (seconds[-1] - seconds[SPEC["epochs"] // 2]) / (SPEC["epochs"] // 2)
-    return SPEC | {"epochs": max(SPEC["epochs"], round(SECONDS / pace))}
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(calm: Context, spec: dict[str, Any]) -> Result:
-    job = post(calm, upload(calm), **spec)
+def uninterrupted(calm: Context) -> Result:
+    job = post(calm, upload(calm), **SPEC)
     done = ended(calm, job)
     assert (done.state, done.attempts) == ("succeeded", 1)
     assert checkpoints_of(calm, job) == []
@@ -79,10 +67,18 @@ def context(tmp_path: Path, new_database: NewDatabase) -> Iterator[Context]:
         yield context
 
 
+@pytest.fixture
+def over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that is written once epochs need no longer take their time."""
+    path = tmp_path / "over"
+    monkeypatch.setenv("PYTHONPATH", slow_epochs.in_children(tmp_path, EPOCH_SECONDS, path))
+    return path
+
+
 def has_gone_on(context: Context, job: Job) -> bool:
-    """Return whether there is a checkpoint, and an epoch after it."""
+    """Return whether there are two checkpoints, which is how many are kept, and an epoch after them."""
     checkpoints = checkpoints_of(context, job)
-    return bool(checkpoints) and get_job(context, job.id).progress.epoch > checkpoints[0].epoch > 0
+    return len(checkpoints) > 1 and get_job(context, job.id).progress.epoch > checkpoints[-1].epoch > 0
 
 
 def child_killed(number: signal.Signals) -> Callable[..., int]:
@@ -181,40 +177,39 @@ def cannot_keep(context: Context, job: Job) -> bool:
     ],
 )
 def test_an_interrupted_job_ends_as_if_it_had_not_been(
-    context: Context, spec: dict[str, Any], uninterrupted: Result, interrupt: Callable[..., int]
+    context: Context, over: Path, uninterrupted: Result, interrupt: Callable[..., int]
 ):
-    starts = starts_of_one_interrupted(context, spec, uninterrupted, interrupt)
-    assert starts[0] == 0 < starts[1] < spec["epochs"]
+    starts = starts_of_one_interrupted(context, over, uninterrupted, interrupt)
+    assert starts[0] == 0 < starts[1] < SPEC["epochs"]
 
 
-def test_a_lock_held_for_too_long_costs_a_running_job_nothing(
-    tmp_path: Path, spec: dict[str, Any], uninterrupted: Result
-):
+def test_a_lock_held_for_too_long_costs_a_running_job_nothing(tmp_path: Path, over: Path, uninterrupted: Result):
     with workplace(tmp_path / "data") as context:
         url = context.settings.database_url + IMPATIENT
-        assert starts_of_one_interrupted(context, spec, uninterrupted, database_locked, database_url=url) == [0]
+        assert starts_of_one_interrupted(context, over, uninterrupted, database_locked, database_url=url) == [0]
 
 
 def test_a_full_disk_costs_a_running_job_nothing_but_checkpoints(
-    tmp_path: Path, new_database: NewDatabase, spec: dict[str, Any], uninterrupted: Result
+    tmp_path: Path, new_database: NewDatabase, over: Path, uninterrupted: Result
 ):
     with (
         new_database() as database,
         small_disk(tmp_path / "disk", 32 * KIB * KIB) as disk,
         workplace(disk, **database) as context,
     ):
-        assert starts_of_one_interrupted(context, spec, uninterrupted, disk_full) == [0]
+        assert starts_of_one_interrupted(context, over, uninterrupted, disk_full) == [0]
 
 
 def starts_of_one_interrupted(
-    context: Context, spec: dict[str, Any], uninterrupted: Result, interrupt: Callable[..., int], **settings: Any
+    context: Context, over: Path, uninterrupted: Result, interrupt: Callable[..., int], **settings: Any
 ) -> list[int]:
     """Interrupt the job once it has gone on from a checkpoint; return the epochs that its attempts start after."""
-    job = post(context, upload(context), **spec)
+    job = post(context, upload(context), **SPEC)
     with ExitStack() as stack:
         worker = stack.enter_context(worker_on(context, **OFTEN | settings))
         assert eventually(lambda: has_gone_on(context, job)), history_of(context, job.id)[-5:]
         attempts = interrupt(context, job, worker, stack)
+        over.touch()
         done = ended(context, job)
     assert (done.state, done.attempts) == ("succeeded", attempts)
     assert result_of(context, job.id) == uninterrupted

@@ -22,7 +22,7 @@ from service.context import Context
 from service.ids import new_id
 from service.settings import Settings
 from tests.service.live import live
-from tests.service.processes import eventually
+from tests.service.processes import PATIENCE, eventually
 from tests.service.workplace import post, upload, workplace
 
 TABLE = b"x,y\n" + b"1,a\n2,b\n" * 10
@@ -105,7 +105,7 @@ def test_without_a_key_nothing_is_told_not_even_what_is_there(http: httpx.Client
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/datasets"])
 def test_no_body_of_a_stranger_is_waited_for(http: httpx.Client, path: str):
-    with socket.create_connection((http.base_url.host, http.base_url.port), timeout=30) as connection:
+    with socket.create_connection((http.base_url.host, http.base_url.port), timeout=PATIENCE) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n".encode())
         assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
 

@@ -15,14 +15,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pytest
 
 from service.context import Context
-from service.jobs.metrics import Curve
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
 from service.jobs.states import ENDED
+from tests.service import slow_epochs
 from tests.service.conftest import NewDatabase
 from tests.service.history import ended, history_of, row_of
 from tests.service.invariants import Result, faults_of, result_of, stray_files
@@ -32,12 +31,13 @@ from tests.service.workplace import post, upload, workplace
 
 ALONE = os.environ.get("TESTS_KILLS") == "alone"
 EPOCH_SECONDS = 0.25
-"""So long at least that whoever looks for news between two epochs finds some, on a busy machine too."""
+"""So much longer do epochs take that whoever looks for news between two of them finds some, on a busy machine too."""
+EPOCHS = 8 if "TESTS_KILLS" in os.environ else 4
+"""The first, the last, and some between."""
 # With states of their own that have to come back.
 SPEC: dict[str, Any] = {
-    "network": {"layers": [{"units": 384, "dropout": 0.1}, {"units": 384, "activation": "tanh"}]},
-    "epochs": 8,
-    "batch_size": 1,
+    "network": {"layers": [{"units": 128, "dropout": 0.1}, {"units": 64, "activation": "tanh"}]},
+    "epochs": EPOCHS,
     "schedule": {"name": "reduce_on_plateau", "patience": 2},
     "early_stopping": {"monitor": "validation_loss", "patience": 100},
     "max_attempts": 100,
@@ -127,24 +127,18 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 
 
 @pytest.fixture(scope="module")
-def spec(calm: Context) -> dict[str, Any]:
-    """The job, with layers so wide that its epochs are long enough on this machine."""
-    tried = ended(calm, post(calm, upload(calm), **SPEC), PATIENCE)
-    seconds = np.array(Curve(calm, tried.id).columns()["seconds"], float)
-    pace = np.diff(seconds).min()  # where nothing else ran beside it, if the machine is busy
-    factor = max(1.0, EPOCH_SECONDS / pace) ** 0.5  # the work of a step is that of the weights between the two layers
-    layers = [layer | {"units": round(factor * layer["units"])} for layer in SPEC["network"]["layers"]]
-    return SPEC | {"network": {"layers": layers}}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(calm: Context, spec: dict[str, Any]) -> Result:
+def undisturbed(calm: Context) -> Result:
     """What the job comes to."""
-    job = post(calm, upload(calm), **spec)
+    job = post(calm, upload(calm), **SPEC)
     done = ended(calm, job, PATIENCE)
     assert (done.state, done.attempts) == ("succeeded", 1)
     assert faults_of(calm, job.id) == []
     return result_of(calm, job.id)
+
+
+@pytest.fixture
+def _slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", slow_epochs.in_children(tmp_path, EPOCH_SECONDS, tmp_path / "never"))
 
 
 def of_each_epoch(kind: str, data: dict[str, Any]) -> str:
@@ -162,13 +156,18 @@ def struck_at_each(
 ) -> list[str]:
     """Strike at each position that has not been met yet, until the job has ended; return those that were met."""
     met: list[str] = []
-    while get_job(context, job.id).state not in ENDED:
-        names = {name_of(kind, data) for _, kind, data in history_of(context, job.id)} - set(met)
-        if names:
-            token = row_of(context, job.id)["lease_token"]
-            victim.strike(job)
-            met += sorted(names)
-            assert eventually(lambda: is_past(context, job, token), PATIENCE), history_of(context, job.id)[-5:]  # noqa: B023
+
+    def news() -> set[str]:
+        return {name_of(kind, data) for _, kind, data in history_of(context, job.id)} - set(met)
+
+    def has_ended() -> bool:
+        return get_job(context, job.id).state in ENDED
+
+    while eventually(lambda: news() or has_ended()) and not has_ended():
+        names, token = news(), row_of(context, job.id)["lease_token"]
+        victim.strike(job)
+        met += sorted(names)
+        assert eventually(lambda: is_past(context, job, token)), history_of(context, job.id)[-5:]  # noqa: B023
     return met
 
 
@@ -196,12 +195,12 @@ def end_well(context: Context, job: Job, expected: Result) -> None:
     assert faults_of(context, job.id, expected) == []
 
 
+@pytest.mark.usefixtures("_slow")
 @pytest.mark.skipif(ALONE, reason="each position is met alone")
 @pytest.mark.parametrize("victim", [Child, Worker, Api] if "TESTS_KILLS" in os.environ else [Child])
 def test_a_job_is_killed_at_all_of_its_events(
     tmp_path: Path,
     new_database: NewDatabase,
-    spec: dict[str, Any],
     undisturbed: Result,
     victim: Callable[[Context, ExitStack], Victim],
     request: pytest.FixtureRequest,
@@ -211,7 +210,7 @@ def test_a_job_is_killed_at_all_of_its_events(
         with ExitStack() as stack:
             killed = victim(context, stack)
             assert eventually(lambda: re.search(r"service.(runner|worker)", names_on(context)), PATIENCE)
-            job = post(context, upload(context), **spec)
+            job = post(context, upload(context), **SPEC)
             met = struck_at_each(context, job, killed, of_each_epoch if everywhere else of_each_kind)
             end_well(context, job, undisturbed)
         assert {"state queued", "state running"} < set(met)
@@ -219,12 +218,12 @@ def test_a_job_is_killed_at_all_of_its_events(
         assert_nothing_is_left(context)
 
 
+@pytest.mark.usefixtures("_slow")
 @pytest.mark.skipif(not ALONE, reason="`make kills` does it: it takes minutes")
 @pytest.mark.parametrize("victim", [Child, Worker, Api])
 def test_each_position_alone(
     tmp_path: Path,
     new_database: NewDatabase,
-    spec: dict[str, Any],
     undisturbed: Result,
     victim: Callable[[Context, ExitStack], Victim],
 ):
@@ -234,7 +233,7 @@ def test_each_position_alone(
         with ExitStack() as stack:
             killed = victim(context, stack)
             for sequence in itertools.count(1):
-                job = post(context, dataset, **spec)
+                job = post(context, dataset, **SPEC)
                 met = struck_at(context, job, killed, sequence)
                 end_well(context, job, undisturbed)
                 if not met:

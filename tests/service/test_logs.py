@@ -122,21 +122,19 @@ def test_every_request_has_a_line_and_none_has_a_secret(tmp_path: Path, capfd: p
     assert all(0 < line["seconds"] < 60 for line in told)
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"), [("abc-1.2:3_4", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)]
-)
-def test_a_sane_request_id_is_kept(tmp_path: Path, given: str, kept: bool):
+def test_a_sane_request_id_is_kept(tmp_path: Path):
     with live(tmp_path) as (http, _):
-        answer = http.get("/nothing", headers={"x-request-id": given})
-    said = answer.headers["x-request-id"]
-    assert (said == given) == kept
-    assert answer.json()["instance"] == f"urn:deltabar:request:{said}"
+        for given, kept in (("abc-1.2:3_4", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)):
+            answer = http.get("/nothing", headers={"x-request-id": given})
+            said = answer.headers["x-request-id"]
+            assert (said == given) == kept
+            assert answer.json()["instance"] == f"urn:deltabar:request:{said}"
 
 
 def test_everything_that_the_service_and_its_worker_say_is_json(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url) as client:
+    with serving(tmp_path) as running, Client(running.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(PENGUINS)
-        job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target="species", epochs=1).id, timeout=60)
+        job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1).wait(PATIENCE)
         assert running.stop() == 0
     lines = lines_of(running.log.read_text())
     told = [line for line in lines if job.id in line["message"]]

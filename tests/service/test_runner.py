@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from base64 import b64decode
 from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,11 +19,12 @@ from service.datasets.encoding import Encoding
 from service.datasets.readers import read_table
 from service.datasets.summary import summarize
 from service.jobs.auto_optimizer import AutoOptimizer
+from service.jobs.epochs import unpack
 from service.jobs.request import JobRequest
 from service.jobs.resolve import resolve
 from service.models.predictor import ENCODING, WEIGHTS, load
 from service.models.schemas import Model
-from service.protocol import Assignment, Message
+from service.protocol import Assignment, Message, receive
 from service.settings import Settings
 from service.training import course
 from service.training.cannot_train import CannotTrain
@@ -31,6 +34,9 @@ from tests.service.workplace import PENGUINS
 
 DATASET_ID = "ds_" + "0" * 32
 Make = Callable[..., Assignment]
+APART: dict[str, Any] = {"regularization": {"clip_value": 1e9}}
+"""A bound that no gradient meets keeps the steps apart: those taken together are compiled for each combination of
+activations, loss and optimizer, which takes seconds, and are compared to these by the tests of core."""
 
 
 @pytest.fixture
@@ -150,7 +156,7 @@ def test_the_encoding_is_learned_on_the_training_rows_only(assign: Make):
     assert mass[train_rows].mean() != mass.mean()
 
 
-@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}}])
+@pytest.mark.parametrize("job", [{}, {"dtype": "float64", "optimizer": {"name": "sgd", "momentum": 0.9}, **APART}])
 def test_the_same_seed_gives_the_same_bits(assign: Make, job: dict[str, Any]):
     first, second, other = (assign(epochs=20, **job), assign(epochs=20, **job), assign(epochs=20, seed=1, **job))
     curves = [without_times(told(assignment)[1]) for assignment in (first, second, other)]
@@ -208,9 +214,9 @@ def test_regression_is_measured_in_the_targets_own_unit(assign: Make):
 @pytest.mark.parametrize(
     "job",
     [
-        {"optimizer": {"name": "lion", "weight_decay": 0.1}},
+        {"optimizer": {"name": "lion", "weight_decay": 0.1}, **APART},
         {"schedule": {"name": "warmup", "duration": 2, "then": "cosine"}},
-        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}},
+        {"loss": {"name": "softmax_cross_entropy", "smoothing": 0.1}, **APART},
         *({"regularization": {name: 0.01}} for name in ("l1", "l2", "clip_value", "clip_norm", "max_norm")),
         {"average": 0.9},
         {"class_weight": {"Chinstrap": 3.0}},
@@ -272,13 +278,13 @@ def test_normalization_follows_the_layer_that_names_it(assign: Make, name: str):
 @pytest.mark.parametrize("activation", core.ACTIVATIONS)
 def test_every_activation_trains(assign: Make, activation: str):
     layers = [{"units": 8, "activation": activation}]
-    _, metrics, _ = told(assign(network={"layers": layers}, epochs=5, batch_size=16))
+    _, metrics, _ = told(assign(network={"layers": layers}, epochs=5, batch_size=16, **APART))
     assert metrics[-1]["loss"] < metrics[0]["loss"]
 
 
 @pytest.mark.parametrize("loss", [loss.name for loss in core.LOSSES.values() if loss.tells_classes])
 def test_every_loss_for_classes_tells_two_apart(assign: Make, loss: str):
-    assignment = assign("sex", loss=loss)
+    assignment = assign("sex", loss=loss, **APART)
     *_, done = told(assignment)
     assert done["result"]["metrics"]["accuracy"] > 0.75, "half of them are of either sex"
     predictor = load(assignment.draft)
@@ -294,7 +300,7 @@ def test_every_loss_for_classes_tells_two_apart(assign: Make, loss: str):
 
 @pytest.mark.parametrize("loss", [loss.name for loss in core.LOSSES.values() if not loss.tells_classes])
 def test_every_loss_for_numbers_predicts_grams(assign: Make, loss: str):
-    assignment = assign("body_mass_g", loss=loss, batch_size=16, optimizer={"learning_rate": 0.003})
+    assignment = assign("body_mass_g", loss=loss, batch_size=16, optimizer={"learning_rate": 0.003}, **APART)
     *_, done = told(assignment)
     assert done["result"]["metrics"]["r2"] > 0.5, "their mean has 0"
     table = read_table(PENGUINS, "csv").filter(pl.col("body_mass_g").is_not_null())
@@ -324,7 +330,7 @@ def test_rows_drawn_for_training_that_all_weigh_nothing_end_the_job_with_a_messa
     ],
 )
 def test_targets_losses_and_networks_of_every_kind(assign: Make, target: str, job: dict[str, Any], outputs: int):
-    assignment = assign(target, epochs=30, **job)
+    assignment = assign(target, epochs=30, **job, **APART)
     _, metrics, _ = told(assignment)
     assert metrics[-1]["loss"] < metrics[0]["loss"]
     network = core.load(assignment.draft / WEIGHTS)
@@ -345,7 +351,7 @@ def test_without_validation_all_rows_are_trained_on(assign: Make):
 
 
 def test_a_loss_that_is_not_finite_ends_the_job_with_advice(assign: Make):
-    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30})
+    assignment = assign("body_mass_g", optimizer={"name": "sgd", "learning_rate": 1e30}, **APART)
     advice = r"in epoch 1, at step \d+.*smaller optimizer.learning_rate"
     with pytest.raises(CannotTrain, match=advice) as raised:
         list(train(assignment))
@@ -418,3 +424,21 @@ def test_a_stop_ends_a_training_between_two_steps(assign: Make):
     assert [next(messages)[0] for _ in range(2)] == ["progress", "metrics"]
     wish.stop = True
     assert list(messages) == [("stopped", {})]
+
+
+def test_epochs_that_come_fast_are_one_message():
+    ours, theirs = Pipe()
+    outbox = runner.Outbox(theirs)
+    losses = [0.5, math.inf, 1 / 3, 0.25]
+    outbox.put(("log", {"message": "began"}))  # the next is gathered now
+    for epoch, loss in enumerate(losses, 1):
+        outbox.put(("metrics", {"epoch": epoch, "epochs": 9, "loss": loss, "validation_loss": None}))
+    outbox.put(("stopped", {}))
+    messages = [*receive(ours), *receive(ours)]
+    assert [kind for kind, _ in messages] == ["log", "metrics", "stopped"]
+    told = messages[1][1]
+    assert told["last"] == {"epoch": 4, "epochs": 9, "loss": 0.25, "validation_loss": None}
+    names, numbers = unpack(b64decode(told["packed"]))
+    assert names == ("epoch", "loss", "validation_loss")
+    none = [math.nan] * 4
+    np.testing.assert_array_equal(numbers.T, [[1, 2, 3, 4], [0.5, math.nan, 1 / 3, 0.25], none])

@@ -31,6 +31,7 @@ from service.models.predictor import ENCODING, WEIGHTS
 from service.settings import Settings
 from tests.service.live import live
 from tests.service.models.conftest import add_model
+from tests.service.news import of_epoch
 
 TABLE = b"length,island,tagged,seen,mass,species\n" + b"39.1,Dream,true,,3750,Adelie\n46.5,,false,,5200,Gentoo\n" * 10
 NEEDS_METRICS = {"GET /metrics"}
@@ -75,8 +76,7 @@ class World:
         headers = {"X-Request-ID": "the-same"}  # which answers name, and must not differ in
         if who:
             headers["Authorization"] = f"Bearer {self.secrets[who]}"
-        # The first picture starts the process that draws, which takes its time on a busy machine.
-        return self.http.request(method, path.format(**ids), headers=headers, timeout=60, **self.body(route, ids))
+        return self.http.request(method, path.format(**ids), headers=headers, **self.body(route, ids))
 
     def body(self, route: str, ids: dict[str, str]) -> dict[str, Any]:
         job = {"dataset_id": ids["dataset_id"], "target": "species", "epochs": 1}
@@ -110,7 +110,7 @@ class World:
                 break
             held.cancel(ann.database, lease)
         epoch = {"epoch": 1, "epochs": 1, "step": 1, "seconds": 0.1, "loss": 1.0, "validation_loss": 1.0}
-        held.append(ann.database, lease, [held.News("metrics", epoch, 0.0)], lease_seconds=30)
+        held.append(ann.database, lease, [of_epoch(epoch, 0.0)], lease_seconds=30)
         held.cancel(ann.database, lease)
         folder = f"checkpoints/{job_id}-1-1"
         checkpoint = tables.Checkpoint(

@@ -33,6 +33,7 @@ from service.worker import Worker
 from tests.service.conftest import NewDatabase
 from tests.service.history import ended, history_of, published, row_of, states_of, training
 from tests.service.processes import eventually
+from tests.service.test_runner import APART
 from tests.service.workplace import post, upload, workplace
 
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000}
@@ -124,7 +125,7 @@ def test_jobs_need_no_new_child(context: Context, dataset: Dataset, caplog: pyte
 def test_a_job_that_cannot_go_well_fails_at_once_and_leaves_nothing(context: Context, dataset: Dataset):
     before = published(context)
     optimizer = {"name": "sgd", "learning_rate": 1e30}
-    job = ended(context, post(context, dataset, "body_mass_g", optimizer=optimizer))
+    job = ended(context, post(context, dataset, "body_mass_g", optimizer=optimizer, **APART))
     assert (job.state, job.attempts, job.model_id) == ("failed", 1, None)
     assert job.error is not None
     assert job.error.code == "non_finite_loss"

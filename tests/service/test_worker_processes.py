@@ -17,6 +17,7 @@ from service.datasets.schemas import Dataset
 from service.jobs import actions, files, held, queue
 from service.jobs.schemas import Job
 from service.jobs.service import get_job
+from tests.service import slow_epochs
 from tests.service.conftest import NewDatabase
 from tests.service.history import checkpoints_of, ended, history_of, published, row_of, states_of, training
 from tests.service.obstacles import freeze, let_run_out
@@ -163,9 +164,12 @@ def test_a_frozen_worker_finds_its_job_gone(context: Context, dataset: Dataset):
         held.cancel(context.database, lease)
 
 
-def test_a_lease_is_kept_while_an_epoch_takes_longer(context: Context, dataset: Dataset):
-    slow, seconds = {"layers": [{"units": 4096}, {"units": 4096}]}, 4.0
-    job = post(context, dataset, network=slow, batch_size=1)
+def test_a_lease_is_kept_while_an_epoch_takes_longer(
+    context: Context, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seconds = 4.0
+    monkeypatch.setenv("PYTHONPATH", slow_epochs.in_children(tmp_path, 2 * PATIENCE, tmp_path / "never"))
+    job = post(context, dataset)
     with worker_on(context, lease_seconds=seconds):
         assert eventually(lambda: row_of(context, job.id)["state"] == "running")
         first = row_of(context, job.id)["lease_expires_at"]

@@ -30,13 +30,13 @@ INGESTION = Ingestion()
 
 @contextmanager
 def workplace(data_dir: Path, **settings: Any) -> Iterator[Context]:
-    """Make tables and files in `data_dir`, and yield what the service needs to work on them."""
+    """Make tables and files in `data_dir`, and yield what the service needs to work on them.
+
+    The tables of another database than the folder's own are there already.
+    """
     chosen = Settings(data_dir=data_dir, **settings)
-    if "database_url" not in settings and not data_dir.exists():
-        data_dir.mkdir(parents=True)
-        Path(make_url(chosen.database_url).database or "").write_bytes(_migrated())
+    make_tables(chosen)
     database = Database(chosen.database_url)
-    database.migrate()
     context = Context(chosen, database, Storage(data_dir / "files"), ingestion=ingestion_for(settings))
     try:
         yield context
@@ -44,6 +44,14 @@ def workplace(data_dir: Path, **settings: Any) -> Iterator[Context]:
         if context.ingestion is not INGESTION:
             context.ingestion.close()
         database.close()
+
+
+def make_tables(settings: Settings) -> None:
+    """Put a file with the tables where SQLite's is to be, unless there is one."""
+    path = Path(make_url(settings.database_url).database or "")
+    if settings.database_url.startswith("sqlite:") and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_migrated())
 
 
 @cache

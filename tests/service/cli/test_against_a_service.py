@@ -20,7 +20,7 @@ from service.jobs.schemas import Job
 from tests.service.commands import assert_one_message, invoke, ok
 from tests.service.conftest import PENGUINS
 from tests.service.live import live
-from tests.service.processes import COMMAND, Serving
+from tests.service.processes import COMMAND, PATIENCE, Serving
 
 NOBODYS = {"jobs": "job_" + "0" * 32, "datasets": "ds_" + "0" * 32, "models": "model_" + "0" * 32}
 
@@ -37,7 +37,7 @@ def endless(client: Client, penguins_job: Job) -> Iterator[str]:
     yield job.id
     if client.jobs.get(job.id).state not in ("cancelled", "failed"):
         client.jobs.cancel(job.id)
-    client.jobs.wait(job.id, timeout=60)
+    client.jobs.wait(job.id, timeout=PATIENCE)
 
 
 def told(*arguments: str) -> Any:
@@ -113,7 +113,7 @@ def test_steering(endless: str, client: Client):
     assert_one_message(invoke("jobs", "watch", endless), 3, endless, "cancelled")
     assert f"{endless} is " in ok("jobs", "retry", endless, "--from-start")
     ok("jobs", "cancel", endless)
-    assert client.jobs.wait(endless, timeout=60).state == "cancelled"
+    assert client.jobs.wait(endless, timeout=PATIENCE).state == "cancelled"
     assert_one_message(invoke("jobs", "pause", endless), 1, "can't be paused")
 
 
@@ -126,7 +126,7 @@ def test_watching_can_be_left(endless: str):
         assert process.stdout is not None
         assert any("running" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()
@@ -203,6 +203,6 @@ def test_predictions(penguins_job: Job, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_job_shows_what_it_came_to_on_its_test_rows(client: Client, penguins_job: Job):
     split = {"by": "fraction", "test": 0.25}
-    job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, split=split).wait(60)
+    job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, split=split).wait(PATIENCE)
     assert job.result is not None
     assert f"accuracy {job.result.test_metrics['accuracy']:.4f}" in ok("jobs", "show", job.id).partition("test")[2]

@@ -23,7 +23,7 @@ from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.commands import assert_one_message, invoke, ok
 from tests.service.conftest import PENGUINS
-from tests.service.processes import COMMAND
+from tests.service.processes import COMMAND, PATIENCE
 
 ROWS = [
     {"island": "Torgersen", "bill_length_mm": 38.9, "bill_depth_mm": 18.4, "flipper_length_mm": 190, "sex": "female"},
@@ -114,7 +114,7 @@ def test_who_reads_no_further_hears_nothing_of_it(model: Path):
     os.close(reader)
     try:
         command = [*COMMAND, "predict", str(model), str(PENGUINS)]
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
     finally:
         os.close(writer)
     assert done.stderr == b""
@@ -260,7 +260,7 @@ def test_an_interrupted_training_leaves_nothing(number: int, tmp_path: Path):
         assert process.stdout is not None
         assert any("network" in line for line in process.stdout)  # it is about to train, or trains
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         process.wait()

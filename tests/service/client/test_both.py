@@ -16,7 +16,7 @@ from service.client import AsyncClient, Client, DeltabarError, LiveJob, LivePred
 from service.jobs.schemas import Job
 from tests.service.client.cutting import answering, cut_off, listening
 from tests.service.conftest import PENGUINS
-from tests.service.processes import Serving
+from tests.service.processes import PATIENCE, Serving
 
 
 class Blocked:
@@ -54,12 +54,12 @@ def run(request: pytest.FixtureRequest) -> Run:
     """Runs a test's coroutine with a client of the service at an address."""
 
     def blocking(url: str, test: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        with Client(url) as client:
+        with Client(url, timeout=PATIENCE) as client:
             return asyncio.run(test(Blocked(client)))
 
     def awaiting(url: str, test: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         async def go() -> Any:
-            async with AsyncClient(url) as client:
+            async with AsyncClient(url, timeout=PATIENCE) as client:
                 return await test(client)
 
         return asyncio.run(go())
@@ -90,7 +90,7 @@ def test_the_way_of_a_job(run: Run, service: Serving, tmp_path: Path):
         assert report.valid
         job = await client.jobs.create(**spec)
         assert job.spec == report.spec
-        ended = await live(client, job).wait(timeout=60)
+        ended = await live(client, job).wait(timeout=PATIENCE)
         assert isinstance(ended, LiveJob)
         assert ended.state == "succeeded"
         assert ended == await client.jobs.get(job.id)
@@ -125,7 +125,7 @@ def test_the_way_of_a_prediction(run: Run, service: Serving, penguins_job: Job, 
         made = await client.predictions.create(**asked, idempotency_key=f"once {tmp_path.name}")
         again = await client.predictions.create(**asked, idempotency_key=f"once {tmp_path.name}")
         assert made.id == again.id
-        ended = await live(client, made).wait(timeout=60)
+        ended = await live(client, made).wait(timeout=PATIENCE)
         assert isinstance(ended, LivePrediction)
         assert ended.state == "succeeded"
         assert ended == await client.predictions.get(made.id)
@@ -152,8 +152,8 @@ def test_a_prediction_whose_answer_is_lost_is_asked_for_again_and_queued_once(
     with cut_off(service, [10, 10]) as (url, connections):
         made = run(url, test)
     assert len(connections) == 3
-    with Client(service.url) as client:
-        assert client.predictions.wait(made.id, timeout=60).state == "succeeded"
+    with Client(service.url, timeout=PATIENCE) as client:
+        assert client.predictions.wait(made.id, timeout=PATIENCE).state == "succeeded"
         mine = [each for each in client.predictions.list(limit=100).data if each.priority == 7]
         assert [each.id for each in mine] == [made.id]
         client.predictions.delete(made.id)
@@ -165,7 +165,7 @@ def test_a_job_is_cancelled_by_itself(run: Run, service: Serving, penguins_job: 
         with pytest.raises(TimeoutError, match=job.id):
             await live(client, job).wait(timeout=0.1)
         await live(client, job).cancel()
-        assert (await live(client, job).wait(timeout=60)).state == "cancelled"
+        assert (await live(client, job).wait(timeout=PATIENCE)).state == "cancelled"
 
     run(service.url, test)
 
@@ -183,7 +183,7 @@ def test_a_broken_stream_is_taken_up_where_it_broke(run: Run, service: Serving, 
 
 def test_waiting_outlasts_a_lost_connection(run: Run, service: Serving, penguins_job: Job):
     async def test(behind: Any) -> None:
-        assert (await behind.jobs.wait(penguins_job.id, timeout=60)).id == penguins_job.id
+        assert (await behind.jobs.wait(penguins_job.id, timeout=PATIENCE)).id == penguins_job.id
 
     with cut_off(service, [10, 10]) as (url, connections):
         run(url, test)
@@ -197,8 +197,8 @@ def test_a_job_whose_answer_is_lost_is_asked_for_again_and_queued_once(run: Run,
     with cut_off(service, [10, 10]) as (url, connections):
         job = run(url, test)
     assert len(connections) == 3
-    with Client(service.url) as client:
-        assert client.jobs.wait(job.id, timeout=60).state == "succeeded"
+    with Client(service.url, timeout=PATIENCE) as client:
+        assert client.jobs.wait(job.id, timeout=PATIENCE).state == "succeeded"
         mine = [each for each in client.jobs.list(limit=100).data if each.spec.seed == 77]
         assert [each.id for each in mine] == [job.id]
         client.jobs.delete(job.id)

@@ -15,7 +15,7 @@ from service.event_stream import Message, Messages
 from service.jobs.schemas import Job
 from tests.service.client.cutting import cut_off
 from tests.service.conftest import PENGUINS
-from tests.service.processes import Serving
+from tests.service.processes import PATIENCE, Serving
 
 
 def test_the_way_of_a_job(client: Client, penguins_job: Job, tmp_path: Path):
@@ -62,7 +62,7 @@ def test_lists_and_deletion(client: Client, tmp_path: Path):
     assert dataset.name == "tiny.csv"
     jobs = [client.jobs.create(dataset_id=dataset.id, target="y", epochs=1, seed=seed) for seed in range(3)]
     for job in jobs:
-        client.jobs.wait(job.id, timeout=60)
+        client.jobs.wait(job.id, timeout=PATIENCE)
     assert [job.id for job in client.jobs.list(limit=2, state="succeeded").data] == [jobs[2].id, jobs[1].id]
     assert client.jobs.list(limit=1, after=jobs[1].id).data[0].id == jobs[0].id
     assert client.models.list(limit=1).data[0].job_id == jobs[2].id
@@ -79,7 +79,7 @@ def test_wait_gives_up_and_cancel_ends_the_job(client: Client, penguins_job: Job
     with pytest.raises(TimeoutError, match=r"running|queued"):
         client.jobs.wait(job.id, timeout=0.3)
     assert client.jobs.cancel(job.id).id == job.id
-    assert client.jobs.wait(job.id, timeout=60).state == "cancelled"
+    assert client.jobs.wait(job.id, timeout=PATIENCE).state == "cancelled"
     assert list(client.jobs.events(job.id))[-1].data["state"] == "cancelled"
 
 

@@ -52,7 +52,6 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         "ingest_seconds": 120.0,
     }
     with live(tmp_path_factory.mktemp("hostile"), **limits) as (http, context):
-        http.timeout = httpx.Timeout(150.0)
         yield App(http, context)
 
 

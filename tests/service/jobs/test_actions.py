@@ -24,6 +24,7 @@ from service.jobs.schemas import Job
 from service.jobs.states import Stale
 from service.problems import Problem
 from tests.service.history import history_of, row_of
+from tests.service.processes import PATIENCE
 from tests.service.workplace import post
 
 DO: dict[Action, Callable[[Context, str], object]] = {
@@ -248,7 +249,7 @@ def test_a_worker_that_pauses_follows_what_is_wished_by_then(
 
 def at_once(*each: Callable[[], Any]) -> list[Any]:
     """Do all of it at the same time, each in a thread of its own; return what each gave, or was refused with."""
-    barrier = threading.Barrier(len(each), timeout=30)
+    barrier = threading.Barrier(len(each), timeout=PATIENCE)
 
     def run(one: Callable[[], Any]) -> Any:
         barrier.wait()
@@ -270,7 +271,7 @@ def in_order(
     def move_and_wait(*arguments: Any, **options: Any) -> int:
         sequence = move(*arguments, **options)
         written.set()
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         return sequence
 
     def begin() -> Any:
@@ -280,7 +281,7 @@ def in_order(
     with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setattr(module, "move", move_and_wait)
         one = pool.submit(first)
-        assert written.wait(30)
+        assert written.wait(PATIENCE)
         other = pool.submit(begin)
         return one.result(), other.result()
 

@@ -19,10 +19,11 @@ from service.jobs.queue import Lease
 from service.jobs.schemas import Job
 from service.jobs.states import Stale
 from tests.service.history import history_of, row_of, states_of
+from tests.service.news import of_epoch
 from tests.service.postgresql import Server
 from tests.service.workplace import post, upload, workplace
 
-NEWS = [News("metrics", {"epoch": n, "step": n, "seconds": 0.1, "loss": 1.0}, 1000.0 + n) for n in (1, 2, 3)]
+NEWS = [of_epoch({"epoch": n, "step": n, "seconds": 0.1, "loss": 1.0}, 1000.0 + n) for n in (1, 2, 3)]
 
 
 @pytest.fixture

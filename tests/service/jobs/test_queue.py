@@ -16,6 +16,7 @@ from service.jobs.queue import Lease
 from service.jobs.schemas import Job
 from service.jobs.states import Stale
 from tests.service.history import history_of, row_of
+from tests.service.news import of_epoch
 from tests.service.workplace import post
 
 RESULT = {"loss": 0.1, "validation_loss": float("nan"), "metrics": {"accuracy": 0.9}}
@@ -36,7 +37,7 @@ def states_of(context: Context, job_id: str) -> list[str]:
 
 
 def metrics_of(*epochs: int) -> list[News]:
-    return [News("metrics", {"epoch": epoch, "step": 9 * epoch, "loss": 1 / epoch}, time.time()) for epoch in epochs]
+    return [of_epoch({"epoch": epoch, "step": 9 * epoch, "loss": 1 / epoch}, time.time()) for epoch in epochs]
 
 
 WRITES: dict[str, Callable[[Context, Lease], object]] = {
@@ -70,12 +71,13 @@ def test_a_claim_counts_the_attempt_and_gives_a_new_token(context: Context, job:
     assert history_of(context, job.id)[-1] == (2, "state", {"state": "running", "attempt": 1, "epoch": 0})
 
 
-def test_many_threads_claim_each_job_once(context: Context, dataset: Dataset):
+@pytest.mark.parametrize("unlooked", [False, True])
+def test_many_threads_claim_each_job_once(context: Context, dataset: Dataset, unlooked: bool):
     jobs = {post(context, dataset).id for _ in range(40)}
 
     def claim_until_empty(_: int) -> list[str]:
         taken = []
-        while lease := claim(context):
+        while lease := queue.claim(context.database, lease_seconds=30, unlooked=unlooked):
             taken.append(lease.job_id)
         return taken
 

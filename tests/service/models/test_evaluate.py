@@ -25,7 +25,7 @@ def upload(http: httpx.Client, table: pl.DataFrame) -> str:
 
 
 def evaluate(http: httpx.Client, model_id: str, dataset_id: str) -> httpx.Response:
-    return http.post(f"/v1/models/{model_id}/evaluate", json={"dataset_id": dataset_id}, timeout=60)
+    return http.post(f"/v1/models/{model_id}/evaluate", json={"dataset_id": dataset_id})
 
 
 def predictions(http: httpx.Client, model_id: str, table: pl.DataFrame) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from service.client import Client
 from service.jobs.schemas import Job
 from service.models.schemas import LabelPrediction, ValuePrediction
 from tests.service.conftest import PENGUINS
+from tests.service.processes import PATIENCE
 
 ROWS = 120
 INPUTS: dict[str, Callable[[Any], Any]] = {
@@ -76,7 +77,7 @@ def test_dates_booleans_and_missing_values(client: Client, target: str, tmp_path
     path = tmp_path / "houses.csv"
     table.write_csv(path)
     dataset = client.datasets.upload(path)
-    job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target=target, epochs=5).id, timeout=120)
+    job = client.jobs.wait(client.jobs.create(dataset_id=dataset.id, target=target, epochs=5).id, timeout=PATIENCE)
     assert job.state == "succeeded", job.error
     assert job.model_id is not None
     kinds = {feature.name: feature.kind for feature in client.models.get(job.model_id).features}

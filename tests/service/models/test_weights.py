@@ -34,7 +34,7 @@ UNSEEN = MISSING.with_columns(island=pl.lit("Atlantis"), mass=pl.lit(1e30))
 
 
 def weights(http: httpx.Client, model_id: str, format: str) -> httpx.Response:
-    return http.get(f"/v1/models/{model_id}/weights", params={"format": format}, timeout=60)
+    return http.get(f"/v1/models/{model_id}/weights", params={"format": format})
 
 
 def folder_of(context: Context, model_id: str) -> Path:
@@ -132,9 +132,7 @@ def test_a_file_is_made_once_and_has_an_etag(app: tuple[httpx.Client, Context], 
     assert etag != weights(http, model_id, "safetensors").headers["etag"]
     [made] = folder_of(context, model_id).glob(f"*.{format}")
     written = made.stat().st_mtime_ns
-    again = http.get(
-        f"/v1/models/{model_id}/weights", params={"format": format}, headers={"If-None-Match": etag}, timeout=60
-    )
+    again = http.get(f"/v1/models/{model_id}/weights", params={"format": format}, headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
     assert made.stat().st_mtime_ns == written
 

@@ -19,7 +19,7 @@ from tests.service.conftest import NewDatabase
 from tests.service.jobs.api.asking import problem
 from tests.service.live import live
 from tests.service.models.conftest import TABLE, add_model
-from tests.service.processes import eventually
+from tests.service.processes import PATIENCE, eventually
 
 ROWS = 60
 
@@ -122,7 +122,7 @@ def test_events_are_paged_and_streamed_to_the_end_that_is_nothing(
     lease = queue.claim(context.database, lease_seconds=30)
     assert lease is not None
     path = f"/v1/predictions/{made}/events"
-    with Client(str(http.base_url)) as client:
+    with Client(str(http.base_url), timeout=PATIENCE) as client:
         events = client.predictions.get(made).events()
         assert [next(events).data["state"] for _ in range(2)] == ["queued", "running"]
         news = News("rows", {"rows_done": 30, "rows": ROWS, "seconds": 0.5}, 1.0)

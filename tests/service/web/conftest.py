@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 
 from service.client import Client
 from service.jobs.schemas import Job
-from tests.service.processes import Serving
+from tests.service.processes import PATIENCE, Serving
 
-PATIENCE = 60_000.0
-expect.set_options(timeout=PATIENCE)
+MILLISECONDS = 1000 * PATIENCE
+expect.set_options(timeout=MILLISECONDS)
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TELL = """
 window.violations = [];
@@ -51,8 +51,8 @@ class Opened:
             **options,
         )
         self.contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.set_default_navigation_timeout(PATIENCE)
+        context.set_default_timeout(MILLISECONDS)
+        context.set_default_navigation_timeout(MILLISECONDS)
         context.add_init_script(TELL)
         page = context.new_page()
         page.on("console", self._console)

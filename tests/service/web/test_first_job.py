@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -117,11 +116,11 @@ def test_a_file_that_is_no_table_is_refused_with_the_reason(opened: Opened, tmp_
 
 
 @pytest.mark.parametrize("part", ["JSON", "curl", "Python"])
-def test_the_job_can_be_copied_and_posted_again(opened: Opened, penguins_job: Job, part: str):
+def test_the_job_can_be_copied_and_posted_again(opened: Opened, client: Client, penguins_job: Job, part: str):
     page = opened.page(f"/jobs/{penguins_job.id}")
     text = page.locator("details", has_text=part).first.locator("pre").text_content() or ""
     if part == "JSON":
-        again = httpx.post(f"{opened.url}/v1/jobs/validate", json=json.loads(text), trust_env=False).json()
+        again = client.request("POST", "/v1/jobs/validate", json=json.loads(text)).json()
         assert again["valid"], again["errors"]
         assert again["spec"] == penguins_job.spec.model_dump(mode="json")
     else:

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from service.client import Client
 from service.jobs.schemas import Job
 from tests.service.conftest import PENGUINS
+from tests.service.processes import PATIENCE
 from tests.service.web.conftest import Opened
 
 PAGES = ("start", "dataset", "jobs", "job", "job's inspector", "example", "compare", "system")
@@ -20,7 +21,7 @@ PAGES = ("start", "dataset", "jobs", "job", "job's inspector", "example", "compa
 @pytest.fixture(scope="module")
 def paths(penguins_job: Job, client: Client) -> dict[str, str]:
     other = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=5)
-    client.jobs.wait(other.id, timeout=60)
+    client.jobs.wait(other.id, timeout=PATIENCE)
     job = f"/jobs/{penguins_job.id}"
     return {
         "start": "/",
@@ -112,12 +113,14 @@ def test_names_from_users_stay_text(opened: Opened, client: Client):
     quoted = f'"{column.replace(chr(34), chr(34) * 2)}"'
     lines = [f"{quoted},kind", *(f'{i % 7 + 0.5},"{label if i % 2 else "plain"}"' for i in range(60))]
     table = "\n".join(lines).encode()
-    answer = httpx.post(f"{opened.url}/v1/datasets", params={"name": HOSTILE}, content=table, trust_env=False)
+    answer = httpx.post(
+        f"{opened.url}/v1/datasets", params={"name": HOSTILE}, content=table, trust_env=False, timeout=PATIENCE
+    )
     dataset = answer.raise_for_status().json()
     job = client.jobs.create(
         dataset_id=dataset["id"], target="kind", epochs=2, metadata={HOSTILE: HOSTILE}, network={"layers": []}
     )
-    assert client.jobs.wait(job.id, timeout=60).state == "succeeded"
+    assert client.jobs.wait(job.id, timeout=PATIENCE).state == "succeeded"
     page = opened.page("/")
     for path in (
         "/",

@@ -18,7 +18,7 @@ from service.jobs.schemas import Job
 from service.models.predictor import load
 from service.traces.example import example
 from tests.service.conftest import PENGUINS
-from tests.service.processes import Serving
+from tests.service.processes import PATIENCE, Serving
 from tests.service.web.conftest import Opened
 
 NUMBER = re.compile(r"= (not finite|[−\d.e+]+)(, |$)")
@@ -113,7 +113,7 @@ def test_the_samples_parts_stand_beside_their_sum(opened: Opened):
 
 def test_the_route_gives_what_the_network_traces(service: Serving, penguins_job: Job):
     network, x, y = network_of(service, penguins_job, [3, 200])
-    with httpx.Client(base_url=service.url, trust_env=False) as http:
+    with httpx.Client(base_url=service.url, trust_env=False, timeout=PATIENCE) as http:
         told = http.get(f"/v1/jobs/{penguins_job.id}/trace", params={"row": [3, 200]}).raise_for_status().json()
         assert http.get("/v1/example/trace").json()["check"]["passed"] is True
     trace = network.trace(x, y, "softmax_cross_entropy")
@@ -142,8 +142,8 @@ def assert_equal(told: dict[str, Any], of: object, names: list[str]) -> None:
 def test_a_network_that_is_too_large_to_look_at_is_refused(service: Serving, client: Client, penguins_job: Job):
     wide = {"layers": [{"units": 600}, {"units": 400}]}
     job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=1, network=wide)
-    client.jobs.wait(job.id, timeout=60)
-    answer = httpx.get(f"{service.url}/v1/jobs/{job.id}/trace", trust_env=False)
+    client.jobs.wait(job.id, timeout=PATIENCE)
+    answer = httpx.get(f"{service.url}/v1/jobs/{job.id}/trace", trust_env=False, timeout=PATIENCE)
     assert answer.status_code == 422
     assert "up to 200000 parameters" in answer.json()["errors"][0]["allowed"]
 
@@ -153,7 +153,7 @@ def test_a_network_that_is_too_large_to_look_at_is_refused(service: Serving, cli
 )
 def test_rows_that_are_not_there_are_refused(service: Serving, penguins_job: Job, rows: list[Any], field: str):
     path = f"{service.url}/v1/jobs/{penguins_job.id}/trace"
-    answer = httpx.get(path, params={"row": rows}, trust_env=False)
+    answer = httpx.get(path, params={"row": rows}, trust_env=False, timeout=PATIENCE)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert answer.json()["errors"][0]["allowed"]

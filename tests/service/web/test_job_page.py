@@ -12,6 +12,7 @@ from safetensors.numpy import load
 
 from service.client import Client
 from service.jobs.schemas import Job
+from tests.service.processes import PATIENCE
 from tests.service.web.conftest import Opened
 
 
@@ -20,7 +21,7 @@ def numbers_job(client: Client, penguins_job: Job) -> Job:
     """A regression, with test rows."""
     split = {"by": "fraction", "test": 0.2}
     job = client.jobs.create(dataset_id=penguins_job.dataset_id, target="body_mass_g", epochs=20, split=split)
-    return client.jobs.wait(job.id, timeout=60)
+    return client.jobs.wait(job.id, timeout=PATIENCE)
 
 
 def plot(page: Page, told: str) -> Any:
@@ -145,7 +146,7 @@ def test_the_spec_is_copied(opened: Opened, penguins_job: Job):
 
 def test_jobs_are_chosen_and_compared_by_keyboard(opened: Opened, client: Client, penguins_job: Job):
     other = client.jobs.create(dataset_id=penguins_job.dataset_id, target="species", epochs=30, seed=5)
-    client.jobs.wait(other.id, timeout=60)
+    client.jobs.wait(other.id, timeout=PATIENCE)
     page = opened.page("/jobs")
     for job in (penguins_job, other):
         page.locator(f"#{job.id} input[type=checkbox]").press("Space")

@@ -18,7 +18,7 @@ from service.context import Context
 from service.tables import Worker
 from tests.service.conftest import PENGUINS
 from tests.service.live import live
-from tests.service.processes import serving
+from tests.service.processes import PATIENCE, serving
 
 HTML = {"Accept": "text/html"}
 
@@ -148,7 +148,7 @@ def test_the_form_begins_as_another_job_was(http: httpx.Client):
 
 def test_a_key_is_asked_for_kept_in_a_cookie_and_forgotten(locked: tuple[httpx.Client, str]):
     http, secret = locked
-    with httpx.Client(base_url=http.base_url, trust_env=False, headers=HTML) as browser:
+    with httpx.Client(base_url=http.base_url, trust_env=False, headers=HTML, timeout=PATIENCE) as browser:
         answer = browser.get("/jobs?state=running")
         assert answer.status_code == 303
         assert answer.headers["location"] == "/sign-in?next=/jobs%3Fstate%3Drunning"
@@ -182,7 +182,7 @@ def test_behind_a_proxy_with_tls_the_cookie_is_for_tls_alone_wherever_the_proxy_
     with serving(tmp_path, "--workers", "0", require_keys=True, admin_key=secret) as service:
         for scheme, is_secure in (("https", True), ("http", False)):
             transport = httpx.HTTPTransport(local_address="127.0.0.2")  # neither is the service there
-            with httpx.Client(base_url=service.url, transport=transport) as proxy:
+            with httpx.Client(base_url=service.url, transport=transport, timeout=PATIENCE) as proxy:
                 answer = proxy.post("/sign-in", data={"key": secret}, headers={"X-Forwarded-Proto": scheme})
             assert answer.status_code == 303
             assert ("Secure" in answer.headers["set-cookie"]) == is_secure

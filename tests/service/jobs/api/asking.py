@@ -9,9 +9,9 @@ import httpx
 
 from service.context import Context
 from service.jobs import held
-from service.jobs.held import News
 from service.jobs.queue import Lease
 from service.problems import MEDIA_TYPE
+from tests.service.news import of_epoch
 
 
 def post(http: httpx.Client, dataset_id: str, **spec: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def tell(context: Context, lease: Lease, *epochs: int) -> None:
     """Report epochs, as the worker that holds the lease."""
     constant = {"epochs": 100, "validation_loss": None, "accuracy": 0.5}
     rows = [{"epoch": n, "step": 9 * n, "seconds": n / 8, "loss": 1 / n} for n in epochs]
-    news = [News("metrics", row | constant, time.time()) for row in rows]
+    news = [of_epoch(row | constant, time.time()) for row in rows]
     held.append(context.database, lease, news, lease_seconds=30)
 
 

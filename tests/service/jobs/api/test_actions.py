@@ -15,13 +15,14 @@ from service.ids import new_id
 from service.jobs import held, queue
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import post, problem, tell
+from tests.service.processes import PATIENCE
 
 UNKNOWN = "job_" + "0" * 32
 
 
 @pytest.fixture
 def client(http: httpx.Client) -> Iterator[Client]:
-    with Client(str(http.base_url)) as client:
+    with Client(str(http.base_url), timeout=PATIENCE) as client:
         yield client
 
 
@@ -180,7 +181,7 @@ def test_the_time_that_is_left_follows_from_the_pace(client: Client, context: Co
 
 def test_an_idempotency_key_is_sent_as_a_header(http: httpx.Client, dataset_id: str, monkeypatch: pytest.MonkeyPatch):
     sent: list[httpx.Request] = []
-    with Client(str(http.base_url)) as client:
+    with Client(str(http.base_url), timeout=PATIENCE) as client:
         client._http.event_hooks["request"].append(sent.append)
         client.jobs.create(dataset_id=dataset_id, target="species", idempotency_key="mine")
         client.jobs.create(dataset_id=dataset_id, target="species")

@@ -14,7 +14,7 @@ from service.jobs import actions, held
 from service.jobs.held import News
 from service.jobs.queue import Lease
 from tests.service.jobs.api.asking import problem, stream, tell
-from tests.service.processes import eventually
+from tests.service.processes import PATIENCE, eventually
 
 
 def test_events_come_in_pages(http: httpx.Client, context: Context, lease: Lease):
@@ -61,7 +61,7 @@ def test_the_stream_goes_on_after_the_last_event_id(
 
 
 def test_the_stream_follows_a_running_job_to_its_end(http: httpx.Client, context: Context, lease: Lease):
-    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=60) as answer:
+    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream") as answer:
         lines = answer.iter_lines()
         ids = []
         for line in lines:
@@ -90,7 +90,7 @@ def test_nothing_follows_the_end_of_a_job(http: httpx.Client, context: Context, 
 def test_a_job_that_is_tried_again_goes_on_in_the_stream(http: httpx.Client, context: Context, lease: Lease):
     held.fail(context.database, lease, "code", "message")
     actions.retry(context, lease.job_id, from_start=False)
-    events = Client(str(http.base_url)).jobs.events(lease.job_id)
+    events = Client(str(http.base_url), timeout=PATIENCE).jobs.events(lease.job_id)
     assert [next(events).data["state"] for _ in range(4)] == ["queued", "running", "failed", "queued"]
     actions.cancel(context, lease.job_id)
     assert [event.data["state"] for event in events] == ["cancelled"]
@@ -114,7 +114,7 @@ def test_all_viewers_see_the_same_and_are_counted(http: httpx.Client, context: C
     path, n = f"/v1/jobs/{lease.job_id}/events/stream", 20
     texts: list[str] = []
     url = f"{str(http.base_url).rstrip('/')}{path}"
-    viewers = [threading.Thread(target=lambda: texts.append(httpx.get(url, timeout=60).text)) for _ in range(n)]
+    viewers = [threading.Thread(target=lambda: texts.append(httpx.get(url, timeout=PATIENCE).text)) for _ in range(n)]
     for viewer in viewers:
         viewer.start()
     try:
@@ -135,7 +135,7 @@ def test_a_viewer_who_reads_nothing_costs_no_memory(
 ):
     """It is sent what fits into the buffers; the rest stays in the tables, and comes when it reads on."""
     monkeypatch.setattr("service.jobs.broadcast.WINDOW_BYTES", 100_000)
-    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=60) as slow:
+    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream") as slow:
         pieces = slow.iter_bytes()
         first = next(pieces)
         for second in range(40):  # the same news twice would be taken for what a lost answer left in the tables
@@ -157,8 +157,8 @@ def open_streams(http: httpx.Client) -> float:
 def test_a_silent_stream_beats_and_ends_when_its_job_is_deleted(
     http: httpx.Client, context: Context, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("service.jobs.events.HEARTBEAT_SECONDS", 0.05)
-    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream", timeout=60) as answer:
+    monkeypatch.setattr("service.jobs.broadcast.HEARTBEAT_SECONDS", 0.05)
+    with http.stream("GET", f"/v1/jobs/{lease.job_id}/events/stream") as answer:
         lines = answer.iter_lines()
         assert ": still here" in lines
         with context.database.write() as session:

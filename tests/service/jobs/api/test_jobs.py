@@ -154,7 +154,7 @@ def test_waiting_ends_with_the_job(http: httpx.Client, context: Context, lease: 
     ending = threading.Timer(0.3, held.fail, (context.database, lease, "code", "message"))
     ending.start()
     began = time.monotonic()
-    job = http.get(f"/v1/jobs/{lease.job_id}", params={"wait": 60}, timeout=90).json()
+    job = http.get(f"/v1/jobs/{lease.job_id}", params={"wait": 60}).json()
     ending.join()
     assert job["state"] == "failed"
     assert time.monotonic() - began < 30
