@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -51,6 +53,11 @@ def checkpoints_of(context: Context, job: Job) -> list[tables.Checkpoint]:
     query = select(tables.Checkpoint).where(tables.Checkpoint.job_id == job.id).order_by(tables.Checkpoint.id)
     with context.database.read() as session:
         return list(session.scalars(query))
+
+
+def files_below(folder: Path) -> set[str]:
+    """Return every file below `folder`; others may remove some meanwhile, for which `Path.rglob` would break off."""
+    return {str(Path(at, name).relative_to(folder)) for at, _, names in os.walk(folder) for name in names}
 
 
 def published(context: Context) -> list[str]:

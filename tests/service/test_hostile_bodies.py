@@ -16,6 +16,7 @@ from service.app import create_app
 from service.context import Context
 from service.problems import MEDIA_TYPE
 from service.settings import Settings
+from tests.service.history import files_below
 from tests.service.live import live
 from tests.service.processes import PATIENCE, eventually
 from tests.service.workplace import PENGUINS
@@ -85,12 +86,11 @@ def dataset_id(http: httpx.Client) -> str:
 def nothing_is_kept(app: tuple[httpx.Client, Context], dataset_id: str) -> Iterator[None]:
     _, context = app
 
-    def kept() -> tuple[list[int], list[str]]:
+    def kept() -> tuple[list[int], set[str]]:
         each = (tables.Dataset, tables.Job, tables.Event, tables.Model)
         with context.database.read() as session:
             rows = [session.scalars(select(func.count()).select_from(table)).one() for table in each]
-        folder = context.settings.data_dir / "files"
-        return rows, sorted(str(path) for path in folder.rglob("*") if path.is_file())
+        return rows, files_below(context.settings.data_dir / "files")
 
     before = kept()
     yield

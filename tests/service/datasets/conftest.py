@@ -11,6 +11,7 @@ from sqlalchemy import select
 from service import tables
 from service.context import Context
 from tests.service.conftest import NewDatabase
+from tests.service.history import files_below
 from tests.service.live import live
 
 MAX_BYTES = 3 * 2**20
@@ -36,7 +37,7 @@ class App:
         files = self.context.settings.data_dir / "files"
         with self.context.database.read() as session:
             ids = set(session.scalars(select(tables.Dataset.id)))
-        return ids, {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+        return ids, files_below(files)
 
 
 @pytest.fixture(scope="module")

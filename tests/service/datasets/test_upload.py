@@ -22,6 +22,7 @@ from service.datasets.ingest import Table
 from service.datasets.ingestion import Ingestion
 from service.datasets.routes import router
 from tests.service.datasets.conftest import MAX_BYTES, MAX_COLUMNS, App
+from tests.service.processes import eventually
 
 PENGUINS = examples.PENGUINS.read_bytes()
 
@@ -272,13 +273,6 @@ def test_an_endless_body_is_refused_as_soon_as_it_is_too_large(app: App):
 # ... and on a real socket.
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("length", ["content-length: 5000", "transfer-encoding: chunked"])
 def test_nothing_is_kept_when_the_connection_breaks_in_the_middle(app: App, length: str):
     before = app.kept()
@@ -286,6 +280,6 @@ def test_nothing_is_kept_when_the_connection_breaks_in_the_middle(app: App, leng
     request = f"POST /v1/datasets HTTP/1.1\r\nhost: {app.http.base_url.host}\r\n{length}\r\n\r\n{body}"
     with socket.create_connection((app.http.base_url.host, app.http.base_url.port or 80)) as connection:
         connection.sendall(request.encode())
-        wait_until(lambda: len(app.kept()[1]) == len(before[1]) + 1)  # the draft is there
-    wait_until(lambda: app.kept() == before)
+        assert eventually(lambda: len(app.kept()[1]) == len(before[1]) + 1)  # the draft is there
+    assert eventually(lambda: app.kept() == before)
     assert app.http.get("/v1/datasets").status_code == 200
