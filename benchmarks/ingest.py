@@ -25,6 +25,7 @@ from service.client import Client
 
 GB = 10**9
 ROUNDS = 5
+WIDE = 3000
 MOST_WEB_MB, MOST_INGEST_MB, LEAST_SHARE = 250, 1000, 60
 HOW = """\
 The file has 12 columns: eight of fractions, one of whole numbers, one that counts, two of texts. Reading it with
@@ -76,6 +77,9 @@ def main() -> int:
         pairs = [(run(_POLARS, path), run(_INGEST, path)) for _ in range(1 if given.quick else ROUNDS)]
         web, upload = through_the_service(path, Path(folder))
         size = path.stat().st_size
+        wide = wide_made(Path(folder, "wide.csv"), GB // (100 if given.quick else 10))
+        wides = [(run(_POLARS, wide), run(_INGEST, wide)) for _ in range(1 if given.quick else ROUNDS)]
+        wide_size = wide.stat().st_size
     shares = [100 * polars.seconds / ours.seconds for polars, ours in pairs]
     peak = max(ours.megabytes for _, ours in pairs)
     share = float(np.median(shares))
@@ -89,6 +93,14 @@ def main() -> int:
         _row("polars.read_csv: MB a second", size / 1e6 / float(np.median([polars.seconds for polars, _ in pairs]))),
         _row("polars.read_csv: peak of memory, MB", max(polars.megabytes for polars, _ in pairs)),
         _row("upload until it is described, s", upload),
+        _row(
+            f"{WIDE:,} columns, {wide_size / 1e6:,.0f} MB: % of polars' reading, by the processors' time",
+            float(np.median([100 * polars.used / ours.used for polars, ours in wides])),
+        ),
+        _row(
+            f"{WIDE:,} columns: MB a second of the processors",
+            wide_size / 1e6 / float(np.median([ours.used for _, ours in wides])),
+        ),
     ]
     about = machine.description(cores()) | {"polars": pl.__version__, "File": f"{size / 1e6:,.0f} MB of CSV"}
     table = markdown(["", "measured", "bar", ""], rows)
@@ -114,6 +126,16 @@ def made(path: Path, size: int) -> Path:
             )
             table.write_csv(file, include_header=row == 0)
             row += block
+    return path
+
+
+def wide_made(path: Path, size: int) -> Path:
+    """Write a CSV file of about `size` bytes, of thousands of columns with fractions."""
+    random = np.random.default_rng(0)
+    with path.open("wb") as file:
+        while (start := file.tell()) < size:
+            table = pl.DataFrame({f"f{index}": np.round(random.normal(size=500), 6) for index in range(WIDE)})
+            table.write_csv(file, include_header=start == 0)
     return path
 
 

@@ -52,11 +52,13 @@ def format_of(texts: pl.Series, order: str) -> str | None:
 
 
 def _fitting(texts: pl.Series, order: str) -> Iterator[str]:
-    frame, few = pl.DataFrame({"text": texts}), pl.DataFrame({"text": texts[:100]})
+    frame = pl.DataFrame({"text": texts})
     times = _TIMES if ":" in texts[0] else ("",)
+    formats = [day + time for day in ORDERS[order] for time in times]
+    fits = {format: parse(pl.col("text"), format).is_not_null().all().alias(format) for format in formats}
+    may = frame[:100].select(fits.values()).row(0, named=True)  # in one query, as most columns of texts fit none
     for day in ORDERS[order]:
         for time in times:
-            fits = parse(pl.col("text"), day + time).is_not_null().all()
-            if few.select(fits).item() and frame.select(fits).item():
+            if may[day + time] and frame.select(fits[day + time]).item():
                 yield day + time
                 break  # the next times would take the same texts
