@@ -80,22 +80,20 @@ class Descent:
             passed: how many epochs will have passed before each step, of at least one.
             epochs: how many there are.
         """
-        each = self._optimizer.each if isinstance(self._optimizer, PerNetwork) else [self._optimizer]
-        rules = [one for one in each if isinstance(one, ElementwiseOptimizer)]
+        optimizer = self._optimizer
         factors = [self._schedule.factor(then, epochs, self.schedule_state) for then in passed]
-        first = self.state.step + 1
-        found = np.array(
+        steps = list(enumerate(factors, self.state.step + 1))
+        self.state.step += len(factors)
+        self.learning_rate = optimizer.rate(factors[-1])
+        if isinstance(optimizer, PerNetwork):
+            return np.stack([optimizer.numbers(step, factor) for step, factor in steps], axis=1)
+        assert isinstance(optimizer, ElementwiseOptimizer), "others' steps are taken one by one"
+        return np.array(
             [
-                [
-                    (*one.step_numbers(step, rate := one.rate(f)), rate * one.weight_decay)
-                    for step, f in enumerate(factors, first)
-                ]
-                for one in rules
+                (*optimizer.step_numbers(step, rate := optimizer.rate(factor)), rate * optimizer.weight_decay)
+                for step, factor in steps
             ]
         )
-        self.state.step += len(factors)
-        self.learning_rate = self._optimizer.rate(factors[-1])
-        return found if isinstance(self._optimizer, PerNetwork) else found[0]
 
     def gradient(self) -> Array:
         """Return the gradient of what is minimised, J and the penalties, clipped, at the network's parameters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -44,7 +44,7 @@ class Adadelta(ElementwiseOptimizer):
         require("rho", self.rho, 0, 1, low_allowed=True)
         require("epsilon", self.epsilon, 0)
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η, ρ, 1−ρ and ε."""
         return learning_rate, self.rho, 1 - self.rho, self.epsilon
 

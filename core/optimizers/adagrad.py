@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -44,7 +44,7 @@ class Adagrad(ElementwiseOptimizer):
         """Return s₀."""
         return self.initial_accumulator
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η and ε."""
         return learning_rate, self.epsilon
 

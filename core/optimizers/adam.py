@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -47,7 +47,7 @@ class Adam(ElementwiseOptimizer):
         require("beta2", self.beta2, 0, 1, low_allowed=True)
         require("epsilon", self.epsilon, 0)
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η/(1−β₁ᵗ), 1/√(1−β₂ᵗ), β₁, 1−β₁, β₂, 1−β₂ and ε for t = `step`."""
         rate = learning_rate / (1 - self.beta1**step)
         root = 1 / math.sqrt(1 - self.beta2**step)

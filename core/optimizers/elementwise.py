@@ -34,8 +34,14 @@ class ElementwiseOptimizer(Optimizer, Rule):
         require("weight_decay", self.weight_decay, 0, low_allowed=True)
 
     @abstractmethod
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
-        """Return the numbers that step `step` (from 1) needs, worked out in double precision on the host."""
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
+        """Return the numbers that step `step` (from 1) needs, worked out in double precision on the host.
+
+        Args:
+            step: from 1 on.
+            learning_rate: η of this step; of networks that are alike in all else an array, of which numbers that depend
+                on it are arrays, too.
+        """
 
     def rate(self, factor: float) -> float:
         """Return the learning rate times `factor`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -44,7 +44,7 @@ class Lion(ElementwiseOptimizer):
         require("beta1", self.beta1, 0, 1, low_allowed=True)
         require("beta2", self.beta2, 0, 1, low_allowed=True)
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η, β₁, 1−β₁, β₂ and 1−β₂."""
         return learning_rate, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.adam import Adam, moments_into
 from core.optimizers.optimizer import require
 
@@ -58,7 +58,7 @@ class NAdam(Adam):
         )
         return greatest * math.exp(-math.fsum(terms))
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η times the factors of m and of g in m̂, and 1/√(1−β₂ᵗ), β₁, 1−β₁, β₂, 1−β₂ and ε, for t = `step`."""
         _, root, *rest = super().step_numbers(step, learning_rate)
         now, ahead, product = self.momentum(step), self.momentum(step + 1), self.momentum_product(step)

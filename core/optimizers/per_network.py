@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,10 +44,30 @@ class PerNetwork(Optimizer):
             if isinstance(value, bool) and any(getattr(one, name) != value for one in self.each):
                 raise ValueError(f"optimizer: {name} must be the same for all networks of a fleet")
         self._first = first
+        self._rates, self._decays = (
+            np.array([getattr(one, name) for one in self.each]) for name in ("learning_rate", "weight_decay")
+        )
+        alike: dict[ElementwiseOptimizer, list[int]] = {}
+        for network, one in enumerate(self.each):
+            alike.setdefault(replace(one, learning_rate=1.0), []).append(network)
+        self._alike = [(one, np.array(networks)) for one, networks in alike.items()]
 
     def rate(self, factor: float) -> np.ndarray:
         """Return the networks' learning rates times `factor`, `(N,)`."""
-        return np.array([one.rate(factor) for one in self.each])
+        return self._rates * factor
+
+    def numbers(self, step: int, factor: float) -> np.ndarray:
+        """Return the numbers of step `step` (from 1), and the share by which the weights decay, `(N, n + 1)`.
+
+        Optimizers that differ in nothing but the learning rate are asked once for all.
+        """
+        rates = self.rate(factor)
+        found = np.empty((len(self.each), len(self._first.numbers) + 1))
+        found[:, -1] = rates * self._decays
+        for one, networks in self._alike:
+            for index, number in enumerate(one.step_numbers(step, rates[networks])):
+                found[networks, index] = number
+        return found
 
     def init(self, backend: Backend, parameters: Array) -> OptimizerState:
         """Return the state before the first step for `parameters`, shape `(N, P)`."""
@@ -68,14 +89,7 @@ class PerNetwork(Optimizer):
         """Take one step along the gradient, each network by its own optimizer's numbers."""
         gradients = objective.gradient()
         state.step += 1
-        rates = [one.rate(factor) for one in self.each]
-        shares = [rate * one.weight_decay for rate, one in zip(rates, self.each, strict=True)]
-        if any(shares):
-            WeightDecay().apply(backend, parameters, _column(backend, shares), is_weight)
-        numbers = [one.step_numbers(state.step, rate) for one, rate in zip(self.each, rates, strict=True)]
-        columns = tuple(_column(backend, column) for column in zip(*numbers, strict=True))
-        self._first.change(backend, parameters, gradients, state, columns)
-
-
-def _column(backend: Backend, numbers: Sequence[float]) -> Array:
-    return backend.asarray(np.array(numbers)[:, None])
+        *numbers, shares = (backend.asarray(column[:, None]) for column in self.numbers(state.step, factor).T)
+        if self._decays.any():
+            WeightDecay().apply(backend, parameters, shares, is_weight)
+        self._first.change(backend, parameters, gradients, state, tuple(numbers))

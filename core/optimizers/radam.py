@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from core.arrays import Array, Numbers
 from core.optimizers.adam import Adam
 
 
@@ -25,7 +26,7 @@ class RAdam(Adam):
 
     name = "radam"
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return `Adam`'s numbers with η r for η; where v doesn't scale the step, with 0 for its factor and 1 for ε."""
         rate, root, *moments, epsilon = super().step_numbers(step, learning_rate)
         rectification = self._rectification(step)

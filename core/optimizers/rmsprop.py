@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -52,7 +52,7 @@ class RmsProp(ElementwiseOptimizer):
         require("momentum", self.momentum, 0, 1, low_allowed=True)
         require("epsilon", self.epsilon, 0)
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return η, α, 1−α, μ, 1 where centered and else 0, and ε."""
         return learning_rate, self.alpha, 1 - self.alpha, self.momentum, float(self.centered), self.epsilon
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.arrays import Array, Namespace, Slots
+from core.arrays import Array, Namespace, Numbers, Slots
 from core.optimizers.elementwise import ElementwiseOptimizer
 from core.optimizers.optimizer import require
 
@@ -42,7 +42,7 @@ class Sgd(ElementwiseOptimizer):
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov: True is not allowed without momentum; give a momentum > 0")
 
-    def step_numbers(self, step: int, learning_rate: float) -> tuple[float, ...]:
+    def step_numbers(self, step: int, learning_rate: float | Array) -> Numbers:
         """Return μ, η and 0; with Nesterov's momentum μ, ημ and η."""
         if self.nesterov:
             return self.momentum, learning_rate * self.momentum, learning_rate

@@ -9,7 +9,7 @@ import pytest
 
 from core import Adagrad, Adam, AdamW, Dense, Lbfgs, NAdam, Network, RAdam, RmsProp, Sgd, Warmup, fit
 from core.backend import Backend
-from core.optimizers import ElementwiseOptimizer
+from core.optimizers import ElementwiseOptimizer, PerNetwork
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((13, 3)), RNG.standard_normal((13, 2))
@@ -73,3 +73,12 @@ def test_lists_that_do_not_fit_are_refused(optimizers: list[Any], says: str) -> 
 def test_a_list_for_one_network_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a list of 1 is not allowed; .* this is one network"):
         fit(Network(3, [Dense(2)]), X, Y, loss="squared_error", optimizer=[Sgd()])
+
+
+def test_the_numbers_of_each_are_its_own_to_the_last_bit():
+    """Also of those that are asked together, as they differ in the learning rate alone."""
+    each = [Adam(0.1), Adam(0.2, beta1=0.8), Adam(0.3), Adam(0.3, weight_decay=0.1)]
+    for step, factor in ((1, 1.0), (7, 0.3)):
+        rates = [one.rate(factor) for one in each]
+        own = [[*one.step_numbers(step, rate), rate * one.weight_decay] for one, rate in zip(each, rates, strict=True)]
+        np.testing.assert_array_equal(PerNetwork(each).numbers(step, factor), own)
