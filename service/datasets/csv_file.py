@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from service.datasets import values
+from service.datasets.ahead import ahead
 from service.datasets.csv_dialect import Dialect, dialect_of
 from service.datasets.csv_scan import Records, check, scan
 from service.datasets.decoding import encoding_of, utf8
@@ -71,10 +72,11 @@ class CsvFile:
         names = _names(dialect.fields(head.text) if dialect.header else None, head.width)
         self._spelling = Spelling(names, _known(self._kinds, names), self._reading.dates, dialect.decimal_comma)
         first_row = 0
-        for batch in _gathered(records if dialect.header else chain([head], records)):
-            table = self._settled(batch, names, dialect, first_row)
-            first_row += table.height
-            yield table
+        with ahead(_gathered(records if dialect.header else chain([head], records))) as batches:
+            for batch in batches:
+                table = self._settled(batch, names, dialect, first_row)
+                first_row += table.height
+                yield table
 
     def _tell(self, dialect: Dialect, encoding: str) -> None:
         self.found = {
