@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -34,6 +34,28 @@ ENOUGH_ROWS, ENOUGH_BYTES = 4096, 4 * PIECE
 _TYPES = {"boolean": pl.Boolean, "whole": pl.Int64, "number": pl.Float64}
 
 
+@dataclass(frozen=True)
+class _How:
+    """How polars is to read some records.
+
+    Attributes:
+        types: of the columns.
+        words: whether numbers and booleans may be missing in words, as in NA; polars looks for these in all fields.
+    """
+
+    types: dict[str, type[pl.DataType]]
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """Some records, and what polars made of them; None where it refused, or where nobody asked as `how` wasn't known."""
+
+    records: Records
+    how: _How | None
+    table: pl.DataFrame | None
+
+
 class CsvFile:
     """A CSV file that can be read once, and once more where `belied` is true after the first time."""
 
@@ -42,8 +64,9 @@ class CsvFile:
         self._kinds: dict[str, str] = dict(reading.kinds)
         self._spelling = Spelling(())
         self._refusals = 0
-        self._has_words = False
-        """Whether numbers or booleans are missing in words, as in NA; polars looks for these in all fields then."""
+        self._words = False
+        self._how: _How | None = None
+        """How the last batch was read, if polars read it by itself."""
         self._fractional: set[str] = set()
         self.found: dict[str, str] = {}
         """What "auto" became."""
@@ -72,9 +95,10 @@ class CsvFile:
         names = _names(dialect.fields(head.text) if dialect.header else None, head.width)
         self._spelling = Spelling(names, _known(self._kinds, names), self._reading.dates, dialect.decimal_comma)
         first_row = 0
-        with ahead(_gathered(records if dialect.header else chain([head], records))) as batches:
-            for batch in batches:
-                table = self._settled(batch, names, dialect, first_row)
+        gathered = _gathered(records if dialect.header else chain([head], records))
+        with ahead(gathered) as read, ahead(self._guesses(read, dialect)) as guesses:
+            for guess in guesses:
+                table = self._settled(guess, names, dialect, first_row)
                 first_row += table.height
                 yield table
 
@@ -87,12 +111,19 @@ class CsvFile:
             "decimal": "comma" if dialect.decimal_comma else "point",
         }
 
-    def _settled(self, records: Records, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
-        texts: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
+    def _guesses(self, batches: Iterable[Records], dialect: Dialect) -> Iterator[_Guess]:
+        """Yield the batches, each read as the last one was that is settled by now: most are read in that way."""
+        for records in batches:
+            how = self._how
+            yield _Guess(records, how, None if how is None else _attempt(records, how, dialect))
+
+    def _settled(self, guess: _Guess, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
+        records = guess.records
+        texts = _How(dict.fromkeys(names, pl.String))
         try:
             if first_row == 0:
                 self._spelling.learn(_split(records, texts, dialect, min(SAMPLE, SAMPLE_CELLS // len(names) + 1)))
-            table = self._fast(records, dialect, first_row) if self._refusals < MOST_REFUSALS else None
+            table = self._fast(guess, dialect, first_row) if self._refusals < MOST_REFUSALS else None
             if table is None:
                 split = _split(records, texts, dialect)
                 table = values.in_blocks(split, lambda block: self._spelling.settled(block, first_row))
@@ -110,21 +141,20 @@ class CsvFile:
         self._spelling.keep(table)
         return table
 
-    def _fast(self, records: Records, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
+    def _fast(self, guess: _Guess, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
         """Return the table as polars reads it into the types that are known; None where it refuses."""
         types = {name: _TYPES.get(family.spelt, pl.String) for name, family in self._spelling.families.items()}
-        table = None if self._has_words else _attempt(records, types, dialect, words=False)
-        if table is None:
-            table = _attempt(records, types, dialect, words=True)
-            self._has_words = table is not None
-        if table is None:
-            self._refusals += 1
-            return None
-        self._refusals = 0
-        texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
-        if texts:
-            table = values.replaced(table, self._spelling.settled(table[:, texts], first_row))
-        return table
+        for how in [_How(types, words) for words in (False, True) if words or not self._words]:
+            table = guess.table if guess.how == how else _attempt(guess.records, how, dialect)
+            if table is not None:
+                self._words, self._how, self._refusals = how.words, how, 0
+                texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+                if texts:
+                    table = values.replaced(table, self._spelling.settled(table[:, texts], first_row))
+                return table
+        self._how = None
+        self._refusals += 1
+        return None
 
     def _check_cells(self, table: pl.DataFrame) -> None:
         most = self._limits.max_cell_bytes
@@ -153,34 +183,25 @@ def _joined(several: list[Records]) -> Records:
     return replace(several[0], text=text, count=count)
 
 
-def _attempt(
-    records: Records, types: dict[str, type[pl.DataType]], dialect: Dialect, *, words: bool
-) -> pl.DataFrame | None:
+def _attempt(records: Records, how: _How, dialect: Dialect) -> pl.DataFrame | None:
     try:
-        return _split(records, types, dialect, words=words)
+        return _split(records, how, dialect)
     except pl.exceptions.PolarsError:
         return None
 
 
-def _split(
-    records: Records,
-    types: dict[str, type[pl.DataType]],
-    dialect: Dialect,
-    rows: int | None = None,
-    *,
-    words: bool = False,
-) -> pl.DataFrame:
-    """Return the fields of the records; of `types`, null for the words of a missing value only with `words`."""
+def _split(records: Records, how: _How, dialect: Dialect, rows: int | None = None) -> pl.DataFrame:
+    """Return the fields of the records."""
     quoted = dialect.quote is not None and dialect.quote.encode() in records.text
     return pl.read_csv(
         records.text,
         has_header=False,
-        schema=types,
+        schema=how.types,
         n_rows=rows,
         separator=dialect.delimiter,
         quote_char=dialect.quote if quoted else None,  # to look for quotes takes time
         decimal_comma=dialect.decimal_comma,
-        null_values=list(values.MISSING) if words else None,
+        null_values=list(values.MISSING) if how.words else None,
     )
 
 

@@ -10,6 +10,7 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -98,14 +99,19 @@ def _read(file: Any, folder: Path, limits: Limits) -> tuple[Parts, Statistics, S
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     parts, statistics, sample = Parts(folder, limits), Statistics(), Sample()
-    with ahead(file.batches()) as batches:
-        for table in batches:
-            if file.belied:  # only the rest of what is wrong with it is of interest now
-                continue
-            parts.add(table)
+    # A file that is belied is read to its end all the same, for the rest of what is wrong with it.
+    with ahead(file.batches()) as batches, ahead(_kept(batches, file, parts)) as kept:
+        for table in kept:
             statistics.add(table)
             sample.add(table)
     return parts, statistics, sample
+
+
+def _kept(tables: Iterable[pl.DataFrame], file: Any, parts: Parts) -> Iterator[pl.DataFrame]:
+    for table in tables:
+        if not file.belied:
+            parts.add(table)
+            yield table
 
 
 def main() -> None:
