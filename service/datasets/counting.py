@@ -105,6 +105,10 @@ class Counted:
 
 def _counts(present: pl.Series) -> tuple[pl.Series, np.ndarray]:
     """Return the different values of a column that has no null, and the rows of each."""
+    if isinstance(present.dtype, pl.Enum):
+        rows = np.bincount(present.to_physical().to_numpy(), minlength=len(present.dtype.categories))
+        found = np.flatnonzero(rows)
+        return present.dtype.categories[found], rows[found]
     if present.dtype == pl.Int64:
         low, high = values.ends(present)
         if high - low < SPAN:

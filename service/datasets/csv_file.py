@@ -7,7 +7,7 @@ it refuses, the texts decide; so what is read never depends on which of the two 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from service.datasets.csv_dialect import Dialect, dialect_of
 from service.datasets.csv_scan import Records, check, scan
 from service.datasets.decoding import encoding_of, utf8
 from service.datasets.expanding import PIECE, pieces
+from service.datasets.labels import Labels
 from service.datasets.limits import Limits, up_to
 from service.datasets.reading import DELIMITERS, QUOTES, Reading
 from service.datasets.spelling import Spelling
@@ -43,7 +44,7 @@ class _How:
         words: whether numbers and booleans may be missing in words, as in NA; polars looks for these in all fields.
     """
 
-    types: dict[str, type[pl.DataType]]
+    types: Mapping[str, pl.DataType | type[pl.DataType]]
     words: bool = False
 
 
@@ -62,7 +63,7 @@ class CsvFile:
     def __init__(self, path: Path, reading: Reading, limits: Limits) -> None:
         self._path, self._reading, self._limits = path, reading, limits
         self._kinds: dict[str, str] = dict(reading.kinds)
-        self._spelling = Spelling(())
+        self._spelling, self._labels = Spelling(()), Labels()
         self._refusals = 0
         self._words = False
         self._how: _How | None = None
@@ -94,6 +95,7 @@ class CsvFile:
             return
         names = _names(dialect.fields(head.text) if dialect.header else None, head.width)
         self._spelling = Spelling(names, _known(self._kinds, names), self._reading.dates, dialect.decimal_comma)
+        self._labels, self._how = Labels(), None
         first_row = 0
         gathered = _gathered(records if dialect.header else chain([head], records))
         with ahead(gathered) as read, ahead(self._guesses(read, dialect)) as guesses:
@@ -127,6 +129,7 @@ class CsvFile:
             if table is None:
                 split = _split(records, texts, dialect)
                 table = values.in_blocks(split, lambda block: self._spelling.settled(block, first_row))
+                self._labels.learn(split, table)
         except pl.exceptions.PolarsError as error:
             check(records, dialect, self._limits)
             reason = str(error).partition("\n")[0]
@@ -143,18 +146,30 @@ class CsvFile:
 
     def _fast(self, guess: _Guess, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
         """Return the table as polars reads it into the types that are known; None where it refuses."""
-        types = {name: _TYPES.get(family.spelt, pl.String) for name, family in self._spelling.families.items()}
-        for how in [_How(types, words) for words in (False, True) if words or not self._words]:
+        for how in self._ways():
             table = guess.table if guess.how == how else _attempt(guess.records, how, dialect)
             if table is not None:
                 self._words, self._how, self._refusals = how.words, how, 0
-                texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
-                if texts:
-                    table = values.replaced(table, self._spelling.settled(table[:, texts], first_row))
-                return table
+                texts = table[:, [name for name, dtype in table.schema.items() if dtype == pl.String]]
+                if not texts.width:
+                    return table
+                settled = self._spelling.settled(texts, first_row)
+                self._labels.learn(texts, settled)
+                return values.replaced(table, settled)
         self._how = None
         self._refusals += 1
         return None
+
+    def _ways(self) -> Iterator[_How]:
+        """Yield the ways in which polars may read the next batch by itself, the fastest first."""
+        families = self._spelling.families
+        types = {name: _TYPES.get(family.spelt, pl.String) for name, family in families.items()}
+        labelled = {name: dtype for name, dtype in self._labels.types.items() if families[name].spelt == "text"}
+        if labelled:
+            yield _How(types | labelled, self._words)
+        yield _How(types, self._words)
+        if not self._words:
+            yield _How(types, words=True)
 
     def _check_cells(self, table: pl.DataFrame) -> None:
         most = self._limits.max_cell_bytes

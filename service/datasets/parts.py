@@ -38,8 +38,9 @@ class Types:
         """Look at some rows."""
         for name, dtype in table.schema.items():
             seen = self._seen.setdefault(name, set())
-            if dtype not in seen and table[name].null_count() < table.height:
-                seen.add(dtype)
+            value = TYPES["String"] if dtype == pl.Enum else dtype
+            if value not in seen and table[name].null_count() < table.height:
+                seen.add(value)
 
     def __len__(self) -> int:
         return len(self._seen)

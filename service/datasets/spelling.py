@@ -98,7 +98,8 @@ class Spelling:
 
     def keep(self, table: pl.DataFrame) -> None:
         """Remember what has been given away."""
-        unseen = [name for name, dtype in table.schema.items() if dtype != pl.String and name not in self._kept]
+        others = [name for name, dtype in table.schema.items() if dtype not in (pl.String, pl.Enum)]
+        unseen = [name for name in others if name not in self._kept]
         self._kept |= {name for name in unseen if table[name].null_count() < table.height}
 
     def _values(self, table: pl.DataFrame, spelt: Spelt) -> pl.DataFrame:
