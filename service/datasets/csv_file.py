@@ -6,8 +6,9 @@ it refuses, the texts decide; so what is read never depends on which of the two 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -32,6 +33,8 @@ SAMPLE, SAMPLE_CELLS = 1000, 750_000
 MOST_REFUSALS = 3
 ENOUGH_ROWS, ENOUGH_BYTES = 4096, 4 * PIECE
 """Of a batch: what is done for a column and not for a cell takes time for every batch, and of thousands much."""
+AT_A_TIME = 2
+"""Batches that polars reads side by side: it doesn't keep two cores busy with one from its beginning to its end."""
 _TYPES = {"boolean": pl.Boolean, "whole": pl.Int64, "number": pl.Float64}
 
 
@@ -115,9 +118,14 @@ class CsvFile:
 
     def _guesses(self, batches: Iterable[Records], dialect: Dialect) -> Iterator[_Guess]:
         """Yield the batches, each read as the last one was that is settled by now: most are read in that way."""
-        for records in batches:
-            how = self._how
-            yield _Guess(records, how, None if how is None else _attempt(records, how, dialect))
+        waiting: deque[Future[_Guess]] = deque()
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            for records in batches:
+                waiting.append(pool.submit(_guess, records, self._how, dialect))
+                if len(waiting) == AT_A_TIME:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def _settled(self, guess: _Guess, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
         records = guess.records
@@ -196,6 +204,10 @@ def _gathered(records: Iterable[Records]) -> Iterator[Records]:
 def _joined(several: list[Records]) -> Records:
     text, count = b"".join(each.text for each in several), sum(each.count for each in several)
     return replace(several[0], text=text, count=count)
+
+
+def _guess(records: Records, how: _How | None, dialect: Dialect) -> _Guess:
+    return _Guess(records, how, None if how is None else _attempt(records, how, dialect))
 
 
 def _attempt(records: Records, how: _How, dialect: Dialect) -> pl.DataFrame | None:
