@@ -181,8 +181,11 @@ class CsvFile:
 
     def _check_cells(self, table: pl.DataFrame) -> None:
         most = self._limits.max_cell_bytes
-        longest = table.select(pl.col(pl.String).str.len_bytes().max())
-        for name, length in longest.row(0, named=True).items() if longest.width else ():
+        texts = table[:, [name for name, dtype in table.schema.items() if dtype == pl.String]]
+        if not texts.width:
+            return
+        longest = texts.select(pl.all().str.len_bytes().max())
+        for name, length in longest.row(0, named=True).items():
             if (length or 0) > most:
                 message = f"column {echo(name)!r} has a text of {length} bytes"
                 raise unreadable(fault(length, message, up_to(most, "bytes a cell", "max_cell_bytes")))
@@ -229,7 +232,7 @@ def _split(records: Records, how: _How, dialect: Dialect, rows: int | None = Non
         quote_char=dialect.quote if quoted else None,  # to look for quotes takes time
         decimal_comma=dialect.decimal_comma,
         null_values=list(values.MISSING) if how.words else None,
-    )
+    ).rechunk()
 
 
 def _known(kinds: dict[str, str], names: list[str]) -> dict[str, str]:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import polars as pl
-from polars import selectors
 
 from service.datasets.unreadable import MOST_FAULTS, fault, unreadable
 from service.problems import echo
@@ -63,15 +62,17 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
 
     Raises the `Problem` that names, for each column, the first number which is infinite or beyond ±1e100.
     """
-    others = selectors.numeric() - selectors.by_dtype(pl.Int64)
-    integers = table.select((others & selectors.integer()).cast(pl.Int64, strict=False))
+    schema = table.schema
+    integers = _cast(table, [name for name, dtype in schema.items() if dtype.is_integer() and dtype != pl.Int64], pl.Int64)
     fitting = [column.name for column in integers if column.null_count() == table[column.name].null_count()]
     table = replaced(table, integers[:, fitting])
-    floats = table.select(others.cast(pl.Float64))
-    if floats.width == 0:
+    others = [name for name, dtype in schema.items() if dtype.is_numeric() and dtype != pl.Int64 and name not in fitting]
+    if not others:
         return table
+    floats = replaced(table[:, others], _cast(table, [name for name in others if schema[name] != pl.Float64], pl.Float64))
     with_nan = [column.name for column in floats if math.isnan(column.sum())]
-    floats = replaced(floats, floats[:, with_nan].select(pl.all().fill_nan(None)))
+    if with_nan:
+        floats = replaced(floats, floats[:, with_nan].select(pl.all().fill_nan(None)))
     beyond = (column for column in floats if any(abs(end or 0.0) > LARGEST for end in ends(column)))
     if faults := [_too_large(column, first_row) for column in beyond]:
         raise unreadable(*faults[:MOST_FAULTS])
@@ -80,6 +81,12 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
         whole = [name for name, is_whole in found.row(0, named=True).items() if is_whole]
         floats = replaced(floats, floats[:, whole].select(pl.all().cast(pl.Int64)))
     return replaced(table, floats)
+
+
+def _cast(table: pl.DataFrame, names: list[str], dtype: type[pl.DataType]) -> pl.DataFrame:
+    """Return those columns in another type, null for what has no place there."""
+    columns = table[:, names]
+    return columns.select(pl.all().cast(dtype, strict=False)) if names else columns  # a query takes time even of nothing
 
 
 def ends(column: pl.Series) -> tuple[Any, Any]:
