@@ -6,9 +6,9 @@ it refuses, the texts decide; so what is read never depends on which of the two 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -101,11 +101,14 @@ class CsvFile:
         self._labels, self._how = Labels(), None
         first_row = 0
         gathered = _gathered(records if dialect.header else chain([head], records))
-        with ahead(gathered) as read, ahead(self._guesses(read, dialect)) as guesses:
-            for guess in guesses:
-                table = self._settled(guess, names, dialect, first_row)
-                first_row += table.height
-                yield table
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            # Each is read as the last one was that is settled by now: most are read in that way.
+            guesses = (pool.submit(_guess, records, self._how, dialect) for records in gathered)
+            with ahead(guesses) as futures:
+                for future in futures:
+                    table = self._settled(future.result(), names, dialect, first_row)
+                    first_row += table.height
+                    yield table
 
     def _tell(self, dialect: Dialect, encoding: str) -> None:
         self.found = {
@@ -115,17 +118,6 @@ class CsvFile:
             "encoding": encoding,
             "decimal": "comma" if dialect.decimal_comma else "point",
         }
-
-    def _guesses(self, batches: Iterable[Records], dialect: Dialect) -> Iterator[_Guess]:
-        """Yield the batches, each read as the last one was that is settled by now: most are read in that way."""
-        waiting: deque[Future[_Guess]] = deque()
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
-            for records in batches:
-                waiting.append(pool.submit(_guess, records, self._how, dialect))
-                if len(waiting) == AT_A_TIME:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
 
     def _settled(self, guess: _Guess, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
         records = guess.records
