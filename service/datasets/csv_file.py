@@ -7,9 +7,9 @@ it refuses, the texts decide; so what is read never depends on which of the two 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from service.datasets import values
 from service.datasets.ahead import ahead
 from service.datasets.csv_dialect import Dialect, dialect_of
 from service.datasets.csv_scan import Records, check, scan
+from service.datasets.csv_split import Guess, How, attempt, guess, split
 from service.datasets.decoding import encoding_of, utf8
 from service.datasets.expanding import PIECE, pieces
 from service.datasets.labels import Labels
@@ -38,28 +39,6 @@ AT_A_TIME = 2
 _TYPES = {"boolean": pl.Boolean, "whole": pl.Int64, "number": pl.Float64}
 
 
-@dataclass(frozen=True)
-class _How:
-    """How polars is to read some records.
-
-    Attributes:
-        types: of the columns.
-        words: whether numbers and booleans may be missing in words, as in NA; polars looks for these in all fields.
-    """
-
-    types: Mapping[str, pl.DataType | type[pl.DataType]]
-    words: bool = False
-
-
-@dataclass(frozen=True)
-class _Guess:
-    """Some records, and what polars made of them; None where it refused, or where nobody asked as `how` wasn't known."""
-
-    records: Records
-    how: _How | None
-    table: pl.DataFrame | None
-
-
 class CsvFile:
     """A CSV file that can be read once, and once more where `belied` is true after the first time."""
 
@@ -69,8 +48,8 @@ class CsvFile:
         self._spelling, self._labels = Spelling(()), Labels()
         self._refusals = 0
         self._words = False
-        self._how: _How | None = None
-        """How the last batch was read, if polars read it by itself."""
+        self._how: How | None = None
+        """How polars may read the next batch by itself, as it did the last one."""
         self._fractional: set[str] = set()
         self.found: dict[str, str] = {}
         """What "auto" became."""
@@ -103,7 +82,7 @@ class CsvFile:
         gathered = _gathered(records if dialect.header else chain([head], records))
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             # Each is read as the last one was that is settled by now: most are read in that way.
-            guesses = (pool.submit(_guess, records, self._how, dialect) for records in gathered)
+            guesses = (pool.submit(guess, records, self._how, dialect) for records in gathered)
             with ahead(guesses) as futures:
                 for future in futures:
                     table = self._settled(future.result(), names, dialect, first_row)
@@ -119,17 +98,17 @@ class CsvFile:
             "decimal": "comma" if dialect.decimal_comma else "point",
         }
 
-    def _settled(self, guess: _Guess, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
-        records = guess.records
-        texts = _How(dict.fromkeys(names, pl.String))
+    def _settled(self, guessed: Guess, names: list[str], dialect: Dialect, first_row: int) -> pl.DataFrame:
+        records = guessed.records
+        texts = How(dict.fromkeys(names, pl.String))
         try:
             if first_row == 0:
-                self._spelling.learn(_split(records, texts, dialect, min(SAMPLE, SAMPLE_CELLS // len(names) + 1)))
-            table = self._fast(guess, dialect, first_row) if self._refusals < MOST_REFUSALS else None
+                self._spelling.learn(split(records, texts, dialect, min(SAMPLE, SAMPLE_CELLS // len(names) + 1)))
+            table = self._fast(guessed, dialect, first_row) if self._refusals < MOST_REFUSALS else None
             if table is None:
-                split = _split(records, texts, dialect)
-                table = values.in_blocks(split, lambda block: self._spelling.settled(block, first_row))
-                self._labels.learn(split, table)
+                raw = split(records, texts, dialect)
+                table = values.in_blocks(raw, lambda block: self._spelling.settled(block, first_row))
+                self._labels.learn(raw, table)
         except pl.exceptions.PolarsError as error:
             check(records, dialect, self._limits)
             reason = str(error).partition("\n")[0]
@@ -144,32 +123,33 @@ class CsvFile:
         self._spelling.keep(table)
         return table
 
-    def _fast(self, guess: _Guess, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
+    def _fast(self, guessed: Guess, dialect: Dialect, first_row: int) -> pl.DataFrame | None:
         """Return the table as polars reads it into the types that are known; None where it refuses."""
         for how in self._ways():
-            table = guess.table if guess.how == how else _attempt(guess.records, how, dialect)
+            table = guessed.table if guessed.how == how else attempt(guessed.records, how, dialect)
             if table is not None:
-                self._words, self._how, self._refusals = how.words, how, 0
+                self._words, self._refusals = how.words, 0
                 texts = table[:, [name for name, dtype in table.schema.items() if dtype == pl.String]]
-                if not texts.width:
-                    return table
-                settled = self._spelling.settled(texts, first_row)
-                self._labels.learn(texts, settled)
-                return values.replaced(table, settled)
+                if texts.width:
+                    settled = self._spelling.settled(texts, first_row)
+                    self._labels.learn(texts, settled)
+                    table = values.replaced(table, settled)
+                self._how = next(self._ways())
+                return table
         self._how = None
         self._refusals += 1
         return None
 
-    def _ways(self) -> Iterator[_How]:
+    def _ways(self) -> Iterator[How]:
         """Yield the ways in which polars may read the next batch by itself, the fastest first."""
         families = self._spelling.families
         types = {name: _TYPES.get(family.spelt, pl.String) for name, family in families.items()}
         labelled = {name: dtype for name, dtype in self._labels.types.items() if families[name].spelt == "text"}
         if labelled:
-            yield _How(types | labelled, self._words)
-        yield _How(types, self._words)
+            yield How(types | labelled, self._words)
+        yield How(types, self._words)
         if not self._words:
-            yield _How(types, words=True)
+            yield How(types, words=True)
 
     def _check_cells(self, table: pl.DataFrame) -> None:
         most = self._limits.max_cell_bytes
@@ -199,32 +179,6 @@ def _gathered(records: Iterable[Records]) -> Iterator[Records]:
 def _joined(several: list[Records]) -> Records:
     text, count = b"".join(each.text for each in several), sum(each.count for each in several)
     return replace(several[0], text=text, count=count)
-
-
-def _guess(records: Records, how: _How | None, dialect: Dialect) -> _Guess:
-    return _Guess(records, how, None if how is None else _attempt(records, how, dialect))
-
-
-def _attempt(records: Records, how: _How, dialect: Dialect) -> pl.DataFrame | None:
-    try:
-        return _split(records, how, dialect)
-    except pl.exceptions.PolarsError:
-        return None
-
-
-def _split(records: Records, how: _How, dialect: Dialect, rows: int | None = None) -> pl.DataFrame:
-    """Return the fields of the records."""
-    quoted = dialect.quote is not None and dialect.quote.encode() in records.text
-    return pl.read_csv(
-        records.text,
-        has_header=False,
-        schema=how.types,
-        n_rows=rows,
-        separator=dialect.delimiter,
-        quote_char=dialect.quote if quoted else None,  # to look for quotes takes time
-        decimal_comma=dialect.decimal_comma,
-        null_values=list(values.MISSING) if how.words else None,
-    ).rechunk()
 
 
 def _known(kinds: dict[str, str], names: list[str]) -> dict[str, str]:

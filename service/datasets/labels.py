@@ -1,7 +1,7 @@
 """The columns whose texts are few different ones, again and again: read, kept and counted by their numbers.
 
-polars finds a text's number as fast as it would keep the text, and refuses one that has none. What it has read by number
-needs no look at blanks or at the words for a missing value, as no known text has any; and takes a byte or two a row.
+polars finds a text's number as fast as it would keep the text, and refuses one that has none. What it has read by
+number needs no look at blanks or at the words for a missing value, as no known text has any, and is a byte or two long.
 """
 
 from __future__ import annotations
@@ -26,21 +26,20 @@ class Labels:
         self._met: set[str] = set()
 
     def learn(self, raw: pl.DataFrame, settled: pl.DataFrame) -> None:
-        """Look at columns as they are spelt and as values, after polars has refused to read them by number.
+        """Look at columns that were read as texts.
 
         Args:
-            raw: all columns, as texts or as labels.
-            settled: the same rows; only what is text here is looked at.
+            raw: the columns as they are spelt.
+            settled: the same columns as values; what isn't text here has no labels.
         """
         for name, dtype in settled.schema.items():
-            if dtype != pl.String or settled[name].null_count() == settled.height:
-                continue
-            if name not in self._met:
+            if name in self.types:
+                if not raw[name].drop_nulls().is_in(self.types[name].categories).all():
+                    del self.types[name]
+            elif name not in self._met and dtype == pl.String and settled[name].null_count() < settled.height:
+                self._met.add(name)
                 if (found := _few(raw[name])) is not None:
                     self.types[name] = pl.Enum(found)
-            elif (known := self.types.get(name)) is not None and not raw[name].drop_nulls().is_in(known.categories).all():
-                del self.types[name]
-            self._met.add(name)
 
 
 def _few(texts: pl.Series) -> pl.Series | None:

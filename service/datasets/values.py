@@ -62,14 +62,15 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
 
     Raises the `Problem` that names, for each column, the first number which is infinite or beyond ±1e100.
     """
-    schema = table.schema
-    integers = _cast(table, [name for name, dtype in schema.items() if dtype.is_integer() and dtype != pl.Int64], pl.Int64)
+    others = {name: dtype for name, dtype in table.schema.items() if dtype.is_numeric() and dtype != pl.Int64}
+    integers = _cast(table, [name for name, dtype in others.items() if dtype.is_integer()], pl.Int64)
     fitting = [column.name for column in integers if column.null_count() == table[column.name].null_count()]
     table = replaced(table, integers[:, fitting])
-    others = [name for name, dtype in schema.items() if dtype.is_numeric() and dtype != pl.Int64 and name not in fitting]
-    if not others:
+    left = [name for name in others if name not in fitting]
+    if not left:
         return table
-    floats = replaced(table[:, others], _cast(table, [name for name in others if schema[name] != pl.Float64], pl.Float64))
+    unlike = [name for name in left if others[name] != pl.Float64]
+    floats = replaced(table[:, left], _cast(table, unlike, pl.Float64))
     with_nan = [column.name for column in floats if math.isnan(column.sum())]
     if with_nan:
         floats = replaced(floats, floats[:, with_nan].select(pl.all().fill_nan(None)))
@@ -86,7 +87,9 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
 def _cast(table: pl.DataFrame, names: list[str], dtype: type[pl.DataType]) -> pl.DataFrame:
     """Return those columns in another type, null for what has no place there."""
     columns = table[:, names]
-    return columns.select(pl.all().cast(dtype, strict=False)) if names else columns  # a query takes time even of nothing
+    return (
+        columns.select(pl.all().cast(dtype, strict=False)) if names else columns
+    )  # a query takes time even of nothing
 
 
 def ends(column: pl.Series) -> tuple[Any, Any]:
