@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -12,12 +12,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from service.client import Client, DeltabarError
 from service.jobs.schemas import Job
+from service.models.schemas import Predictions
 from service.terminal.interrupting import apart, stops_on_signals
 from service.terminal.progress import Progressing, number
 
@@ -44,8 +46,11 @@ class DemoFailed(Exception):  # noqa: N818 -- it reads as the sentence that it i
     """The demo didn't do what it is to show; the message says what went wrong and what to do."""
 
 
-def run(data: Path, output: Path) -> None:
+def run(data: Path, output: Path, console: Console) -> dict[str, Any]:
     """Train on `data`, write weights, loss curve and the service's log to `output`, and print what comes back.
+
+    Returns:
+        The same, as a document: the job as the API describes it, the files, and the predictions.
 
     Raises:
         DemoFailed: when the table is missing, the service fails, or the accuracy is under 0.97.
@@ -55,13 +60,12 @@ def run(data: Path, output: Path) -> None:
             f"there is no file {data}. The demo trains on the Palmer penguins, which come with deltabar: leave the "
             "file out."
         )
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     log = output / "service.log"
     try:
         output.mkdir(parents=True, exist_ok=True)
         with _service(log) as url:
             console.print(f"The service listens on {url}")
-            apart(lambda: _show(url, console, data, output))
+            shown = apart(lambda: _show(url, console, data, output))
     except KeyboardInterrupt:
         console.show_cursor()  # a progress bar hides it
         console.print("Interrupted; the service has stopped.")
@@ -70,6 +74,7 @@ def run(data: Path, output: Path) -> None:
         hint = f"\nThe service's log is {log}." if log.exists() else ""
         raise DemoFailed(f"{error}{hint}") from error
     console.print("The service has stopped.")
+    return shown
 
 
 @contextlib.contextmanager
@@ -77,7 +82,18 @@ def _service(log: Path) -> Iterator[str]:
     """Run `deltabar serve` on a free port, with data of its own that go with it, and yield its address."""
     with tempfile.TemporaryDirectory(prefix="deltabar-demo-") as data_dir, log.open("w") as errors, stops_on_signals():
         process = subprocess.Popen(
-            [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--data-dir", data_dir, "--watch-stdin"],
+            [
+                sys.executable,
+                "-m",
+                "service.cli",
+                "serve",
+                "--port",
+                "0",
+                "--data-dir",
+                data_dir,
+                "--watch-stdin",
+                "--json",
+            ],
             stdin=subprocess.PIPE,  # ends with this process, however that goes, and the service with it
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -103,24 +119,25 @@ def _service(log: Path) -> Iterator[str]:
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
-    for line in process.stdout:
-        if match := re.search(r"listens on (http://\S+)", line):
-            with Client(match[1], api_key="") as client:
-                deadline = time.monotonic() + START_PATIENCE
-                while not client.ready():
-                    if time.monotonic() > deadline:
-                        raise DemoFailed(f"the service isn't ready after {START_PATIENCE:.0f} s. Its log is {log}.")
-                    time.sleep(0.05)
-            return match[1]
-    raise DemoFailed(f"the service didn't start. Its log, {log}, ends with:\n{log.read_text()[-1000:]}")
-
-
-def _show(url: str, console: Console, data: Path, output: Path) -> None:
+    line = process.stdout.readline()
+    if not line:
+        raise DemoFailed(f"the service didn't start. Its log, {log}, ends with:\n{log.read_text()[-1000:]}")
+    url = json.loads(line)["url"]
     with Client(url, api_key="") as client:
-        _train(client, console, data, output)
+        deadline = time.monotonic() + START_PATIENCE
+        while not client.ready():
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"the service isn't ready after {START_PATIENCE:.0f} s. Its log is {log}.")
+            time.sleep(0.05)
+    return url
 
 
-def _train(client: Client, console: Console, data: Path, output: Path) -> None:
+def _show(url: str, console: Console, data: Path, output: Path) -> dict[str, Any]:
+    with Client(url, api_key="") as client:
+        return _train(client, console, data, output)
+
+
+def _train(client: Client, console: Console, data: Path, output: Path) -> dict[str, Any]:
     dataset = client.datasets.upload(data)
     console.print(f"Uploaded {data}: {dataset.rows} rows, {len(dataset.columns)} columns, {dataset.id}")
     job = client.jobs.create(dataset_id=dataset.id, target=TARGET)
@@ -138,14 +155,18 @@ def _train(client: Client, console: Console, data: Path, output: Path) -> None:
         f"{job.result.n_parameters} parameters on {job.result.n_train} rows in {job.result.seconds:.2f} s "
         f"on {job.result.device}."
     )
-    console.print(f"Weights     {client.models.download_weights(job.model_id, output / 'weights.safetensors')}")
+    files = [client.models.download_weights(job.model_id, output / "weights.safetensors")]
+    console.print(f"Weights     {files[0]}")
     for format in ("csv", "png"):
-        path = output / f"loss-curve.{format}"
-        path.write_bytes(client.jobs.loss_curve(job.id, format))
-        console.print(f"Loss curve  {path}")
-    _print_predictions(client, console, job.model_id)
+        files.append(output / f"loss-curve.{format}")
+        files[-1].write_bytes(client.jobs.loss_curve(job.id, format))
+        console.print(f"Loss curve  {files[-1]}")
+    predictions = client.models.predict(job.model_id, BIRDS)
+    _print_predictions(predictions, client.models.get(job.model_id).classes or [], console)
     if accuracy < LEAST_ACCURACY:
         raise DemoFailed(f"the accuracy {accuracy:.4f} on held-out rows is under {LEAST_ACCURACY}.")
+    documents = {"job": job.model_dump(mode="json"), "predictions": predictions.model_dump(mode="json")["data"]}
+    return documents | {"files": [str(path) for path in files]}
 
 
 def follow(client: Client, console: Console, job: Job) -> None:
@@ -171,9 +192,7 @@ def _print_curve(client: Client, console: Console, job_id: str) -> None:
     console.print(table)
 
 
-def _print_predictions(client: Client, console: Console, model_id: str) -> None:
-    predictions = client.models.predict(model_id, BIRDS)
-    classes = client.models.get(model_id).classes or []
+def _print_predictions(predictions: Predictions, classes: list[str], console: Console) -> None:
     table = Table("island", "flipper", "mass", "predicted", *classes, title="Three new birds, with probabilities")
     for bird, prediction in zip(BIRDS, predictions.data, strict=True):
         mass = "missing" if bird["body_mass_g"] is None else f"{bird['body_mass_g']} g"

@@ -20,8 +20,8 @@ class NoWorker(Exception):  # noqa: N818 -- what is the matter
     """No worker of this machine can train; the message says why."""
 
 
-def worker_here(settings: Settings) -> str:
-    """Return what the workers of this machine, or this container, train on.
+def worker_here(settings: Settings) -> list[str]:
+    """Return the devices that the workers of this machine, or this container, train on.
 
     Changes nothing, and makes no tables where there are none.
 
@@ -42,4 +42,4 @@ def worker_here(settings: Settings) -> str:
         faults = {device: fault for worker in found for device, fault in worker.faults.items()}
         raise NoWorker("; ".join(f"{device} can't be used: {fault}" for device, fault in sorted(faults.items())))
     devices = {device for worker in found for device in set(worker.devices) - worker.faults.keys()}
-    return f"a worker trains on {', '.join(sorted(devices))}"
+    return sorted(devices)

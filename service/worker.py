@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 from core.threads import cores
 from service import logs, standard_input
@@ -37,6 +38,7 @@ EXPIRY_SECONDS = 0.5
 """How often to look for leases that have run out, which no change of the tables announces."""
 BESIDES_SECONDS = 0.5
 """How often a worker sees to what it does beside jobs."""
+Announce = Callable[[dict[str, Any]], None]
 log = logging.getLogger("service.worker")  # as a program, this module is called "__main__"
 
 
@@ -48,8 +50,13 @@ class Worker:
         self._workplace = Workplace(settings, database, Storage(settings.data_dir / "files"))
         self._devices = slots_of(settings.devices, settings.slots)
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; jobs in training then go back to the queue, their attempts unspent."""
+    def run(self, stop: threading.Event, announce: Announce | None = None) -> None:
+        """Work until `stop` is set; jobs in training then go back to the queue, their attempts unspent.
+
+        Args:
+            stop: ends it.
+            announce: is told who waits for jobs, on which devices, once it does.
+        """
         settings, database = self._workplace.settings, self._workplace.database
         threads = max(1, (settings.threads or cores()) // len(self._devices))
         try:
@@ -61,6 +68,9 @@ class Worker:
             ):
                 slots = [_Slot(self._workplace, entry.id, device, children, stop) for device in self._devices]
                 log.info("waiting for jobs in %s, on %s", settings.data_dir, ", ".join(self._devices))
+                if announce:
+                    folder = str(settings.data_dir.resolve())
+                    announce({"worker_id": entry.id, "devices": self._devices, "data_dir": folder})
                 try:
                     while not stop.wait(BESIDES_SECONDS):
                         _tolerated(lambda: entry.sign(children.look()), stop)
@@ -164,7 +174,7 @@ def _tolerated(work: Callable[[], object], stop: threading.Event) -> bool:
         return True
 
 
-def work(settings: Settings, *, watch_stdin: bool = False) -> None:
+def work(settings: Settings, announce: Announce | None = None, *, watch_stdin: bool = False) -> None:
     """Run a worker until SIGTERM or SIGINT, or with `watch_stdin` until standard input ends; raises `CannotStart`."""
     if settings.job_memory_bytes and not memory_limit.LINUX:
         raise CannotStart("DELTABAR_JOB_MEMORY_BYTES needs Linux, whose limits of a process it uses; set it to 0.")
@@ -178,7 +188,7 @@ def work(settings: Settings, *, watch_stdin: bool = False) -> None:
     if watch_stdin:
         standard_input.at_its_end(stop.set)
     try:
-        Worker(settings).run(stop)
+        Worker(settings).run(stop, announce)
     finally:
         for number in signals:  # another one changes nothing, also while the interpreter ends
             signal.signal(number, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import fail
+from service.cli.options import AsJson, fail, print_json
 from service.cli.panels import SERVICE
 from service.examples import PENGUINS
 
@@ -22,6 +22,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for weights, loss curve and log; made when missing.")] = Path(
         "demo-output"
     ),
+    as_json: AsJson = False,
 ) -> None:
     """Train a network on the penguins through a real service, and show all that comes back.
 
@@ -30,9 +31,13 @@ def demo(
 
     Example: `deltabar demo --output /tmp/penguins`
     """
+    from rich.console import Console
+
     from service.demo import DemoFailed, run
 
     try:
-        run(data, output)
+        shown = run(data, output, Console(stderr=as_json, highlight=False, markup=False, soft_wrap=True))
     except DemoFailed as error:
         fail(str(error))
+    if as_json:
+        print_json(shown)

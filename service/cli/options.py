@@ -223,6 +223,11 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_line(document: dict[str, Any]) -> None:
+    """Print a document as a line of JSON, at once: of a program that goes on, for one that reads along."""
+    typer.echo(json.dumps(document, ensure_ascii=False))  # which flushes
+
+
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """End the program with `message` on standard error."""
     typer.secho(f"deltabar: {message}", err=True, fg=typer.colors.RED)

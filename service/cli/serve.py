@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from service.cli.options import DataDir, fail, read_settings
+from service.cli.options import AsJson, DataDir, fail, print_line, read_settings
 from service.cli.panels import SERVICE
 
 app = typer.Typer()
@@ -34,10 +33,11 @@ def serve(
     watch_stdin: Annotated[
         bool, typer.Option("--watch-stdin", help="Stop when standard input ends; for programs that start the service.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run the HTTP API and its workers, one by default, until Ctrl-C.
 
-    The API is described at `/openapi.json`.
+    The API is described at `/openapi.json`. With --json, a line says where it listens, once it does.
 
     Example: `deltabar serve --port 9000 --data-dir /var/lib/deltabar`
     """
@@ -58,11 +58,15 @@ def serve(
             url = serving.url_of(bound)
 
             def announce() -> None:
-                typer.echo(f"deltabar listens on {url} (the API: {url}/openapi.json)")
-                typer.echo(f"data lies in {settings.data_dir.resolve()}; Ctrl-C stops")
-                sys.stdout.flush()
+                folder = settings.data_dir.resolve()
+                if as_json:
+                    print_line({"url": url, "openapi": f"{url}/openapi.json", "data_dir": str(folder)})
+                else:
+                    typer.echo(f"deltabar listens on {url} (the API: {url}/openapi.json)")
+                    typer.echo(f"data lies in {folder}; Ctrl-C stops")
 
             serving.serve(settings, create_app(settings), bound, announce, watch_stdin)
     except CannotStart as error:
         fail(str(error))
-    typer.echo("deltabar has stopped")
+    if not as_json:
+        typer.echo("deltabar has stopped")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import DataDir, fail, read_settings
+from service.cli.options import AsJson, DataDir, fail, print_json, print_line, read_settings
 from service.cli.panels import SERVICE
 
 app = typer.Typer()
@@ -23,11 +23,12 @@ def worker(
             "health check of a container.",
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run one more worker on the data of a running service, until Ctrl-C.
 
     `deltabar serve` has a worker already; another one trains a second job at the same time. When it is stopped, it
-    hands the job that it trains back to the queue.
+    hands the job that it trains back to the queue. With --json, a line says that it waits for jobs, once it does.
 
     Example: `deltabar worker --data-dir /var/lib/deltabar`
     """
@@ -36,9 +37,13 @@ def worker(
         from service.liveness import NoWorker, worker_here
 
         try:
-            typer.echo(worker_here(settings))
+            devices = worker_here(settings)
         except NoWorker as error:
             fail(str(error))
+        if as_json:
+            print_json({"devices": devices})
+        else:
+            typer.echo(f"a worker trains on {', '.join(devices)}")
         return
     from service import logs
     from service.data_dir import CannotStart
@@ -46,6 +51,6 @@ def worker(
 
     logs.configure(settings.log_format)
     try:
-        work(settings)
+        work(settings, print_line if as_json else None)
     except CannotStart as error:
         fail(str(error))

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -54,14 +57,14 @@ def stops_on_signals() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def apart(work: Callable[[], None]) -> None:
-    """Do `work` in a thread of its own, and raise what it raises.
+def apart(work: Callable[[], T]) -> T:
+    """Do `work` in a thread of its own, and return or raise what it does.
 
     A signal's exception is raised in the main thread, wherever that is; in the midst of the HTTP client it may leave a
     lock taken, on which closing the client then waits for ever. Here it finds the main thread waiting, and the work is
     left behind.
     """
-    done: Future[None] = Future()
+    done: Future[T] = Future()
 
     def run_work() -> None:
         try:
@@ -70,4 +73,4 @@ def apart(work: Callable[[], None]) -> None:
             done.set_exception(error)
 
     threading.Thread(target=run_work, daemon=True).start()
-    done.result()
+    return done.result()

@@ -57,7 +57,7 @@ def serving(folder: Path, *options: str, port: int = 0, **settings: object) -> I
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
-        found = re.search(r"http://\S+", first)
+        found = re.search(r"http://[^\s\"]+", first)
         assert found, f"no address in {first!r}; the log says:\n{log.read_text()}"
         yield Serving(found[0], data_dir, process, log)
     finally:

@@ -142,7 +142,7 @@ def test_the_way_of_a_job_without_a_worker_at_first_then_ctrl_c_and_nothing_is_l
 
 @linux_only
 def test_it_stops_while_a_job_trains_and_the_job_goes_on_later_and_no_worker_outlives_it(tmp_path: Path):
-    with serving(tmp_path) as running, Client(running.url, timeout=PATIENCE) as client:
+    with serving(tmp_path, "--json") as running, Client(running.url, timeout=PATIENCE) as client:
         dataset = client.datasets.upload(PENGUINS)
         job = client.jobs.create(dataset_id=dataset.id, target="species", epochs=1_000_000)
         events = client.jobs.events(job.id)
@@ -150,6 +150,8 @@ def test_it_stops_while_a_job_trains_and_the_job_goes_on_later_and_no_worker_out
         waiting = threading.Thread(target=lambda: client.jobs.get(job.id, wait=60))
         waiting.start()
         assert running.stop(signal.SIGTERM) == 0
+        assert running.process.stdout is not None
+        assert running.process.stdout.read() == ""  # after its one line
         waiting.join()
         events.close()
         assert processes_on(running.data_dir) == set()
@@ -171,19 +173,29 @@ def test_it_stops_while_a_job_trains_and_the_job_goes_on_later_and_no_worker_out
 
 def test_a_worker_of_its_own_stops_at_ctrl_c(tmp_path: Path):
     process = subprocess.Popen(
-        [*COMMAND, "worker", "--data-dir", str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*COMMAND, "worker", "--data-dir", str(tmp_path), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    assert process.stdout is not None
     assert process.stderr is not None
-    with process.stderr as log:
-        assert any("waiting for jobs" in line for line in log)
+    with process.stdout as said, process.stderr as log:
+        told = json.loads(said.readline())
+        assert (told["devices"], told["data_dir"]) == (["cpu"], str(tmp_path))
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0
         assert "Traceback" not in log.read()
 
 
 def test_the_demo_without_a_terminal(tmp_path: Path):
-    done = deltabar("demo", str(PENGUINS), "--output", str(tmp_path / "out"))
+    done = deltabar("demo", str(PENGUINS), "--output", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["job"]["result"]["metrics"]["accuracy"] >= 0.97
+    assert [bird["label"] for bird in shown["predictions"]] == ["Adelie", "Gentoo", "Chinstrap"]
+    assert all(Path(path).is_file() for path in shown["files"])
     for part in (
         "344 rows",
         "epoch 100/100",
@@ -192,8 +204,8 @@ def test_the_demo_without_a_terminal(tmp_path: Path):
         "missing",
         "Gentoo",
     ):
-        assert part in done.stdout
-    assert "\x1b" not in done.stdout
+        assert part in done.stderr
+    assert "\x1b" not in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "weights.safetensors",
         "loss-curve.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -30,7 +31,7 @@ ABOUT: dict[str, Any] = {"host": socket.gethostname(), "pid": 1, "version": "0",
 
 def is_well(context: Context) -> bool:
     try:
-        return worker_here(context.settings) == "a worker trains on cpu"
+        return worker_here(context.settings) == ["cpu"]
     except NoWorker:
         return False
 
@@ -44,10 +45,11 @@ def freeze(context: Context, pid: int) -> None:
         entry.seen_at = time.time() - 2 * LEASE
 
 
-def command(context: Context) -> subprocess.CompletedProcess[str]:
+def command(context: Context, *options: str) -> subprocess.CompletedProcess[str]:
     """Run what the container's health check does."""
     names = ("data_dir", "database_url", "lease_seconds")
-    return deltabar("worker", "--check", **{f"DELTABAR_{n.upper()}": str(getattr(context.settings, n)) for n in names})
+    settings = {f"DELTABAR_{n.upper()}": str(getattr(context.settings, n)) for n in names}
+    return deltabar("worker", "--check", *options, **settings)
 
 
 def test_a_worker_is_well_until_it_hangs_or_ends(tmp_path: Path, new_database: NewDatabase):
@@ -59,6 +61,7 @@ def test_a_worker_is_well_until_it_hangs_or_ends(tmp_path: Path, new_database: N
         assert eventually(lambda: is_well(context))
         said = command(context)
         assert (said.returncode, said.stdout) == (0, "a worker trains on cpu\n")
+        assert json.loads(command(context, "--json").stdout) == {"devices": ["cpu"]}
         freeze(context, worker.popen.pid)
         assert not is_well(context)
         assert_one_message(command(context), 1, "no worker of this machine has shown signs of life within 15 s")
@@ -96,7 +99,7 @@ def test_one_whose_devices_are_all_lost_is_not_well(tmp_path: Path, new_database
         with pytest.raises(NoWorker, match="cuda:0 can't be used: error 214; cuda:1 can't be used: error 100"):
             worker_here(context.settings)
         row(context, faults={"cuda:1": "error 100"})
-        assert worker_here(context.settings) == "a worker trains on cuda:0"
+        assert worker_here(context.settings) == ["cuda:0"]
 
 
 def test_tables_that_are_not_there_are_not_made_and_those_that_cannot_be_read_are_told_of(tmp_path: Path):

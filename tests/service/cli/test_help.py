@@ -12,9 +12,6 @@ from service.cli import COMMANDS, app
 from service.settings import Settings
 from tests.service.commands import deltabar, invoke
 
-WITHOUT_JSON = {"serve", "worker", "demo"}
-"""Commands that run until they are stopped, and the one that is there to be watched."""
-
 
 def commands(group: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     top: Any = group or typer.main.get_command(app)
@@ -53,7 +50,7 @@ def test_the_help_names_commands_settings_and_exit_codes():
 def test_each_command_says_what_it_does_with_an_example(name: str):
     said = invoke(*name.split(), "--help").stdout
     assert name == "version" or f"Example: deltabar {name}" in said
-    assert ("--json" in said) == (name not in WITHOUT_JSON)
+    assert "--json" in said
     for parameter in EVERY[name].params:
         assert parameter.name == "help" or parameter.help, f"{parameter.name} of {name} says nothing of itself"
 
