@@ -71,12 +71,16 @@ class CompiledSteps:
         assert links is not None, "the layers suit"
         assert rule is not None, "the optimizer suits"
         self._network, self._loss, self._rule, self._chain = network, loss, rule, links
-        self._data, self._batch_size = (x, y), batch_size
-        self._gradients, self._slots = gradients, [state.slots[name] for name in rule.slots]
+        self._data, self._batch_size = (x, y), batch_size  # which are only named where they lie
+        self._tables = _table(x, x.itemsize), _table(y, 4)
+        self._gradients, self._held = gradients, [state.slots[name] for name in rule.slots]
         self._widths = [network.n_inputs, *(link.dense.units for link in links)]
         self._at = [0, *accumulate(self._widths[1:-1])]
         self._seeds = np.array(seeds, np.uint64).reshape(-1)
         n_networks = math.prod(network.leading)
+        # Where each network's slots begin: the code is told of no more, as their number is the optimizer's.
+        starts = np.array([slot.ctypes.data for slot in self._held], np.intp)
+        self._slots = list(starts + np.arange(n_networks)[:, None] * (gradients.nbytes // n_networks))
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * n_networks * max(1, network.n_parameters))))
         widths = self._widths
         self._groups = min(n_networks, allowed())
@@ -102,8 +106,8 @@ class CompiledSteps:
         )
 
     def _of_a_thread(self) -> tuple[Array, ...]:
-        empty, (_, y), m = self._network.backend.empty, self._data, self._batch_size
-        batch = empty((m * self._widths[0],)), empty((m, *y.shape[1:]), str(y.dtype)), empty((m,))
+        empty, m, (*_, n, _) = self._network.backend.empty, self._batch_size, self._tables[1]
+        batch = empty((m * self._widths[0],)), empty((m * n,), "int32"), empty((m,))
         return *batch, empty((packed_size(m, self._widths),))
 
     @cached_property
@@ -112,8 +116,8 @@ class CompiledSteps:
         from concurrent.futures import ThreadPoolExecutor  # which imports much else
 
         compiled = importlib.import_module(COMPILED)
-        kinds = list(dict.fromkeys(type(link.dense.f) for link in self._chain if link.is_active))
-        dtype, widths = self._network.backend.dtype, self._widths
+        kinds = [type(link.dense.f) if link.is_active else None for link in self._chain]
+        dtype, widths, (_, y) = self._network.backend.dtype, self._widths, self._data
         weight_at, bias_at, place = [], [], 0
         for link, n_in in zip(self._chain, widths, strict=False):
             weight_at.append(place)
@@ -121,11 +125,9 @@ class CompiledSteps:
             bias_at.append(place if link.dense.bias else -1)
             place += link.dense.units * link.dense.bias
         return _Code(
-            steps=compiled.steps_of(type(self._rule), tuple(kinds), self._loss, str(dtype)),
+            steps=compiled.steps_of(type(self._rule), kinds, self._loss, str(dtype), str(y.dtype)),
             shape=(
-                np.array(widths),
-                np.array([1 + kinds.index(type(link.dense.f)) if link.is_active else 0 for link in self._chain]),
-                *(np.array(weight_at), np.array(bias_at), np.array(self._at)),
+                *(np.array(widths), np.array(weight_at), np.array(bias_at), np.array(self._at)),
                 *(self._share, self._cut, np.array([link.keep for link in self._chain])),
             ),
             zeros=np.zeros(max(widths), dtype),
@@ -165,7 +167,7 @@ class CompiledSteps:
             watched: whether `trail` will be asked for.
         """
         network, n, code, count = self._network, math.prod(self._network.leading), self._code, numbers.shape[-2]
-        rows = [array.reshape(n, -1) for array in (order, network.parameters, self._gradients, *self._slots)]
+        rows = [array.reshape(n, -1) for array in (order, network.parameters, self._gradients)]
         each = numbers if numbers.ndim == 3 else [numbers] * n
         totals = total.reshape(n)
         streams = np.zeros((count, len(self._chain)), np.uint64)  # of those layers that have no dropout, unused
@@ -182,8 +184,8 @@ class CompiledSteps:
                 *batch, packed = self._own[worker]
                 found = code.steps(
                     *(thread, self._team, arrivals[k]),
-                    *(*self._data, own_order, totals[k], self._batch_size, first, count),
-                    *(*own, each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
+                    *(*self._tables, own_order, totals[k], self._batch_size, first, count),
+                    *(*own, self._slots[k], each[k], *code.shape, self._seeds[k % self._seeds.size], streams),
                     *(*batch, *self._memories[group], code.zeros, packed),
                 )
                 if thread == 0:
@@ -207,6 +209,13 @@ class CompiledSteps:
             if link.is_active:
                 yield name, "a", a[:, part]
         yield None, "the loss", values
+
+
+def _table(array: np.ndarray, size: int) -> tuple[int, ...]:
+    """Return what `core.kernels.numba_functions.take_batch` is told of a table, of elements of `size` bytes."""
+    each = array.itemsize // size
+    n = math.prod(array.shape[1:]) * each
+    return array.ctypes.data, array.strides[0], array.strides[1] if array.ndim > 1 else array.itemsize, n, each
 
 
 class _Code(NamedTuple):

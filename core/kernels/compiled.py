@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,9 +14,9 @@ import numpy as np
 
 from core.activations import Activation, Elementwise
 from core.arrays import Array, Numbers, Slots
-from core.kernels.compiling import module_of
+from core.kernels.called import activation_called, loss_called, rule_called
+from core.kernels.compiling import copy_of, module_of
 from core.kernels.counter import WRAP
-from core.kernels.epochs import epoch_loops
 from core.kernels.inplace import NumpyKernels
 from core.kernels.loops import activation_loops, loss_loops, rule_loops
 from core.kernels.translation import UntranslatableError
@@ -155,10 +155,28 @@ def _loss_of(loss: Loss, dtype: str) -> Any:
         return None
 
 
-@cache
 def steps_of(
-    rule: type[Rule], activations: tuple[type[Elementwise], ...], loss: Loss, dtype: str
+    rule: type[Rule], activations: Sequence[type[Elementwise] | None], loss: Loss, dtype: str, y_dtype: str
 ) -> Callable[..., float]:
-    """Return `steps` of `core.kernels.epochs`."""
-    modules = [_activation(activation, dtype).__name__ for activation in activations]
-    return module_of(epoch_loops(rule, _rule(rule, dtype).__name__, modules, _loss(loss, dtype).__name__)).steps
+    """Return `steps` of `core.kernels.epochs` with the addresses of these formulas, one activation for each layer."""
+    calls = [_activation_called(activation, dtype) if activation else (0, 0) for activation in activations]
+    layers = (np.array(addresses, np.intp) for addresses in zip(*calls, strict=True))
+    return partial(copy_of("epochs").steps, _loss_called(loss, dtype, y_dtype), _rule_called(rule, dtype), *layers)
+
+
+@cache
+def _activation_called(activation: type[Elementwise], dtype: str) -> tuple[int, int]:
+    """Return the addresses of f and f'."""
+    module = module_of(activation_called(activation, dtype))
+    return module.activate.address, module.pull_back.address
+
+
+@cache
+def _loss_called(loss: Loss, dtype: str, y_dtype: str) -> int:
+    labels = type(loss) is SoftmaxCrossEntropy
+    return module_of(loss_called(_loss(loss, dtype).__name__, dtype, y_dtype, labels=labels)).judge.address
+
+
+@cache
+def _rule_called(rule: type[Rule], dtype: str) -> int:
+    return module_of(rule_called(rule, _rule(rule, dtype).__name__, dtype)).update.address

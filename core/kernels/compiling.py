@@ -13,7 +13,7 @@ from types import ModuleType
 
 from platformdirs import user_cache_path
 
-IMPORTED = ("counter", "numba_functions", "parts", "products", "team", "vector_math", "vectors")
+IMPORTED = ("addresses", "counter", "numba_functions", "parts", "products", "team", "vector_math", "vectors")
 """What such modules import: Numba sees changes of a module's own text only, so these are told apart by its name."""
 
 
@@ -35,6 +35,14 @@ def module_of(text: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def copy_of(name: str) -> ModuleType:
+    """Return such a module with the text of one of this package.
+
+    Numba would keep the machine code of that one, too, but not make it anew when another changes that it imports.
+    """
+    return module_of(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
 
 
 @cache

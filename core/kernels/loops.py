@@ -63,14 +63,8 @@ def step_each({arguments}):
 
 
 def activation_loops(activation: type[Elementwise], dtype: str) -> str:
-    """Return a module with `bias_activation` for arrays `(K, m, n)`, a bias `(K, 1, n)`, and `pullback` for flat ones.
-
-    `activate` and `pull_back` do the same with a part of a matrix that lies row by row in a flat array: `m` rows, which
-    begin at `corner` and every `row` elements. ā and z̄ are one array there: told so, LLVM makes vectors of it.
-    """
-    known: dict[str, Any] = {}
-    return f"""{head(dtype)}{translated(activation.value, "value", known)}
-{translated(activation.derivative, "derivative", known)}
+    """Return a module with `bias_activation` for arrays `(K, m, n)`, a bias `(K, 1, n)`, and `pullback` for flat."""
+    return f"""{head(dtype)}{translated_activation(activation)}
 {OUTER}
 def bias_activation(z, bias, a):
     for k in range(z.shape[0]):
@@ -84,29 +78,14 @@ def bias_activation(z, bias, a):
 def pullback(a_bar, z, a, z_bar):
     for i in range(z.size):
         z_bar[i] = a_bar[i] * derivative(z[i], a[i])
-
-
-{OUTER}
-def activate(z, a, corner, row, m, bias):
-    n = bias.size
-    for i in range(m):
-        start = corner + i * row
-        z_i, a_i = z[start : start + n], a[start : start + n]
-        for j in range(n):
-            z_i[j] += bias[j]
-            a_i[j] = value(z_i[j])
-
-
-{OUTER}
-def pull_back(bar, z, a, corner, row, m, n):
-    if n == row:
-        m, n = 1, m * n
-    for i in range(m):
-        start = corner + i * row
-        bar_i, z_i, a_i = bar[start : start + n], z[start : start + n], a[start : start + n]
-        for j in range(n):
-            bar_i[j] *= derivative(z_i[j], a_i[j])
 """
+
+
+def translated_activation(activation: type[Elementwise]) -> str:
+    """Return the text of `value(z)` and `derivative(z, a)`, and those that they call, for one element."""
+    known: dict[str, Any] = {}
+    return f"""{translated(activation.value, "value", known)}
+{translated(activation.derivative, "derivative", known)}"""
 
 
 def can_be_translated(activations: frozenset[type[Elementwise]], loss: Loss, rule: type[Rule], dtype: str) -> bool:

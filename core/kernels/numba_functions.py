@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.np.numpy_support import carray
 
+from core.kernels.addresses import pointer
 from core.kernels.counter import FIRST, GAMMA, SECOND, WRAP
 
 compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
@@ -63,18 +65,37 @@ def mixed(z):
 
 @compiled
 def take_batch(x, y, order, x_batch, y_batch):
-    """Write the samples and targets that `order` names one after the other to the flat `x_batch`, and to `y_batch`."""
-    n = x.shape[1]
+    """Write the samples and targets that `order` names one after the other to the flat `x_batch` and `y_batch`.
+
+    Args:
+        x, y: where the table begins, the bytes from a row to the next and from a column to the next, and how many
+            elements of `x_batch` or `y_batch` are in a row, and in a column. So this is compiled once, and not for each
+            type of targets, and not again for tables that lie otherwise or can't be written to.
+        order: of the rows.
+        x_batch, y_batch: memory; that of the targets counts in four bytes, whatever they are.
+    """
+    _take_rows(x, order, x_batch)
+    _take_rows(y, order, y_batch)
+
+
+@compiled
+def _take_rows(table, order, batch):
+    at, row, column, n, each = table
+    if column == each * batch.itemsize:
+        each = n
+    columns = n // each
+    if each == n == 2:  # labels, most likely, for which the loops below take twice as long
+        for i in range(order.size):
+            found = carray(pointer(at + order[i] * row, batch), 2)
+            batch[2 * i], batch[2 * i + 1] = found[0], found[1]
+        return
     for i in range(order.size):
-        x_i, place = x[order[i]], x_batch[i * n : (i + 1) * n]
-        for j in range(n):
-            place[j] = x_i[j]
-        # Not row by row: for the error that could tell of other shapes, Numba compiles text functions for two seconds.
-        if y.ndim == 1:
-            y_batch[i] = y[order[i]]
-        else:
-            for j in range(y.shape[1]):
-                y_batch[i, j] = y[order[i], j]
+        start = at + order[i] * row
+        for j in range(columns):
+            found = carray(pointer(start + j * column, batch), each)
+            place = batch[i * n + j * each : i * n + j * each + each]
+            for k in range(each):
+                place[k] = found[k]
 
 
 @compiled

@@ -14,7 +14,7 @@ from numba import njit
 from core.kernels.parts import DEEP, FEW, WIDE
 from core.kernels.vectors import ROWS, VECTORS, WIDTH, copy_1, copy_2, copy_3, tile_1, tile_2, tile_3, turn
 
-compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
+compiled: Any = njit(error_model="numpy", nogil=True)  # what calls it is kept, with this in it
 
 
 @compiled

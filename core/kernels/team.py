@@ -11,7 +11,7 @@ SPINS = 2_000
 """Looks, of some nanoseconds each, before a thread that waits lets others have its core."""
 
 _sched_yield: Any = types.ExternalFunction("sched_yield", types.intc())
-compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
+compiled: Any = njit(error_model="numpy", nogil=True)  # what calls it is kept, with this in it
 
 
 def _pointer(context, builder, signature, arguments):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, cycle
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from core import ACTIVATIONS, LOSSES, Adam, Dense, Dropout, Network, NonFiniteError, Sgd, Training, get_backend, train
 from core.activations import Elementwise
 from core.compiled_steps import CompiledSteps
+from core.kernels.compiling import copy_of
 from core.losses import Loss, SoftmaxCrossEntropy
 from core.optimizers import ELEMENTWISE
 from core.threads import threads
@@ -115,6 +116,43 @@ def test_depths_biases_and_layers_without_activation(layers: list[Dense]) -> Non
 @pytest.mark.parametrize("options", [{"shuffle": False}, {"schedule": "one_cycle"}, {"seed": 5}], ids=str)
 def test_orders_and_schedules(options: dict[str, Any]) -> None:
     assert_same(**options)
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "column by column": np.asfortranarray,
+    "every other column": lambda table: np.repeat(table, 2, axis=1)[:, ::2],
+    "every other row": lambda table: np.repeat(table, 2, axis=0)[::2],
+    "backwards": lambda table: table[::-1, ::-1].copy()[::-1, ::-1],
+    "not to be written to": lambda table: np.frombuffer(table.tobytes(), table.dtype).reshape(table.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_and_targets_may_lie_in_any_way(layout: str, dtype: str) -> None:
+    x, labels = X.astype(dtype), np.arange(len(X)) % 3
+    for outputs, y in ((2, x[:, :2].copy()), (1, x[:, :1].copy()), (3, labels)):
+        loss = "softmax_cross_entropy" if y.ndim == 1 else "squared_error"
+        found = []
+        for change in (lambda table: table, LAYOUTS[layout]):
+            last = Dense(outputs, "softmax" if y.ndim == 1 else "identity")
+            net = Network(3, [Dense(6, "tanh"), last], backend=get_backend("numpy", dtype), seed=0)
+            own_x, own_y = change(x), change(y.reshape(len(y), -1)).reshape(y.shape)
+            assert (own_x == x).all()
+            assert (own_y == y).all()
+            list(train(net, own_x, own_y, loss=loss, epochs=2, batch_size=BATCH))
+            found.append(net.parameters.tobytes())
+        assert found[0] == found[1]
+
+
+def test_all_of_that_is_compiled_once_for_each_type_of_elements() -> None:
+    labels = targets_for(LOSSES["softmax_cross_entropy"], RNG, (len(X), 3))
+    for dtype in ("float32", "float64"):
+        for loss, optimizer, y in (("squared_error", "adam", X[:, ::-1]), ("softmax_cross_entropy", "sgd", labels)):
+            layers = [Dense(4, "relu"), Dense(3, "softmax" if y is labels else "identity")]
+            net = Network(3, layers, backend=get_backend("numpy", dtype), seed=0)
+            list(train(net, X.astype(dtype), y, loss=loss, optimizer=optimizer, epochs=1))
+    assert len(copy_of("epochs").steps.signatures) == 2
 
 
 def test_a_fleets_networks_have_the_bits_that_they_have_alone() -> None:
