@@ -42,6 +42,8 @@ SHAPES = ((32, 4, 4), (32, 16, 16), (32, 64, 32), (64, 64, 64), (128, 128, 128),
 """(m, k, n) of NumPy's products that are timed."""
 SQUARES = ((32, 32), (32, 64), (32, 128), (128, 256), (256, 512))
 """(m, n) of the compiled steps that are timed: m samples of a step, n inputs and units of both layers."""
+LOW, TALL = SQUARES[3], (2048, 64)
+"""Two with products of the same size, but three and four times as many numbers go through the second."""
 PRODUCTS = 5
 """Of such a step: two forward, Θ̄ twice, and x̄ of the second layer."""
 SQUARES_FLOPS = 2e8
@@ -68,9 +70,7 @@ def measure() -> Calibration:
     found.plain_step = max(0.0, _step(plain) - step_seconds(plain, found))
     large = replace(plain, widths=(512, 1024, 1), batch_size=8, n_train=64)
     found.parameter = max(0.0, _step(large) - step_seconds(large, found)) / (large.n_parameters * 4 * 7)
-    smallest = _step(tiny)
-    found.compiled_rates = _compiled_rates(found, smallest)
-    found.compiled_step = max(0.0, smallest - step_seconds(tiny, found))
+    _measure_compiled(found, tiny)
     found.byte, found.input = _reading()
     found.start, found.epoch = _tiny_jobs(found)
     found.resident_bytes = resident_bytes()
@@ -84,23 +84,35 @@ def _rate(m: int, k: int, n: int, dtype: str) -> Rate:
     return Rate(flops=flops, per_second=flops / _fastest(lambda: np.matmul(a, b, out=c), 0.01))
 
 
-def _compiled_rates(found: Calibration, smallest: float) -> dict[str, list[Rate]]:
-    """Return the rates of compiled steps: of what they take beside the smallest step and their passes over parameters.
+def _measure_compiled(found: Calibration, tiny: Work) -> None:
+    """Find the constants of compiled steps: what they take beside the smallest step and their passes over parameters.
 
-    A smaller product than any is made at the same rate, as it is no call. Of float64 a vector has half as many numbers.
+    Of two steps with the same products, the one through which more numbers go takes longer for these alone. A smaller
+    product than any is made at the same rate, as it is no call. Of float64 a vector has half as many numbers.
     """
-    free = [Rate(flops=1.0, per_second=math.inf)]
-    known = found.model_copy(update={"compiled_rates": {"float32": free}, "compiled_step": smallest})
+    found.compiled_step = _step(tiny)
+    found.compiled_rates = {"float32": [Rate(flops=1.0, per_second=math.inf)]}
+    left = {shape: _beside(*shape, found) for shape in (*SQUARES, TALL)}
+    numbers = {(m, n): (PRODUCTS - 2) * m * n for m, n in left}
+    found.compiled_element = max(0.0, (left[TALL] - left[LOW]) / (numbers[TALL] - numbers[LOW]))
     rates = []
     for m, n in SQUARES:
-        flops = 2.0 * m * n * n
-        steps = int(min(100, max(4, SQUARES_FLOPS / (PRODUCTS * flops))))
-        work = Work((n, n, n), "float32", True, m, m * steps, 0, 1)
-        taken = _step(work)
-        rates.append(Rate(flops=flops, per_second=PRODUCTS * flops / max(taken / 2, taken - step_seconds(work, known))))
+        flops, of_numbers = PRODUCTS * 2.0 * m * n * n, numbers[m, n] * found.compiled_element
+        product = max(left[m, n] / 2, left[m, n] - of_numbers)
+        rates.append(Rate(flops=flops / PRODUCTS, per_second=flops / product))
     rates.insert(0, Rate(flops=1.0, per_second=rates[0].per_second))
     halves = [Rate(flops=rate.flops, per_second=rate.per_second / 2) for rate in rates]
-    return {"float32": rates, "float64": halves}
+    found.compiled_rates = {"float32": rates, "float64": halves}
+    smallest, found.compiled_step = found.compiled_step, 0.0
+    found.compiled_step = max(0.0, smallest - step_seconds(tiny, found))
+
+
+def _beside(m: int, n: int, known: Calibration) -> float:
+    """Return what a step on m samples, of two layers of n inputs and units, takes beside what is known."""
+    steps = int(min(100, max(4, SQUARES_FLOPS / (PRODUCTS * 2.0 * m * n * n))))
+    work = Work((n, n, n), "float32", True, m, m * steps, 0, 1)
+    taken = _step(work)
+    return max(taken / 2, taken - step_seconds(work, known))
 
 
 def _fastest(call: Callable[[], object], budget: float) -> float:

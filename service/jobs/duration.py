@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 FORWARD, ALL = 1, 3
 """Products of a layer: one on the way forward; two more on the way back."""
+LANES = 16
+"""Numbers of a vector: a row of fewer takes as long."""
 
 
 class Rate(BaseModel):
@@ -25,8 +27,9 @@ class Calibration(BaseModel):
 
     Attributes:
         rates: of NumPy's products of matrices, by dtype, from small to large.
-        compiled_rates: of the products of steps that are compiled together, with what is done there with each number of
-            a product while it is in the cache; none of an older version's, which has measured NumPy's alone.
+        compiled_rates: of the products of steps that are compiled together; none of an older version's, which has
+            measured NumPy's alone.
+        compiled_element: there, for each number of activations, of float32.
         compiled_step: what a step takes besides arithmetic where steps are compiled together.
         plain_step: the same where each operation is a call.
         parameter: for each byte of parameters, gradients and optimizer state that a step reads or writes.
@@ -41,6 +44,7 @@ class Calibration(BaseModel):
 
     rates: dict[str, list[Rate]]
     compiled_rates: dict[str, list[Rate]] = {}
+    compiled_element: float = 0.0
     compiled_step: float = 0.0
     plain_step: float = 0.0
     parameter: float = 0.0
@@ -110,15 +114,15 @@ def step_seconds(work: Work, calibration: Calibration) -> float:
     It is the sum of what its products take, each at the rate of its size; of its passes over activations and over
     parameters, which memory bounds; and of what a step costs whatever its size.
     """
-    size = min(work.batch_size, work.n_train)
+    size, item = min(work.batch_size, work.n_train), 8 if work.dtype == "float64" else 4
     if work.compiled and calibration.compiled_rates:
-        known, fixed, units = calibration.compiled_rates[work.dtype], calibration.compiled_step, 0
+        known, fixed = calibration.compiled_rates[work.dtype], calibration.compiled_step
+        row = sum(max(width, LANES) for width in work.widths) * calibration.compiled_element * item / 4
     else:
-        known, units = calibration.rates[work.dtype], sum(work.widths)
+        known, row = calibration.rates[work.dtype], sum(work.widths) * calibration.element
         fixed = calibration.compiled_step if work.compiled else calibration.plain_step
-    units += work.passes * sum(work.widths[1:-1])
-    once = _products(work, size, ALL, known) + size * units * calibration.element
-    item = 8 if work.dtype == "float64" else 4
+    row += work.passes * sum(work.widths[1:-1]) * calibration.element
+    once = _products(work, size, ALL, known) + size * row
     # Parameters, gradients and slots are read, parameters and slots written.
     passed = work.n_parameters * item * (3 + 2 * work.slots)
     return work.evaluations * once + fixed + passed * calibration.parameter
