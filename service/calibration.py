@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import core
+from core.threads import allowed
 from service import doctor
 from service.datasets.encoding import fit_encoding
 from service.datasets.ingest import Request, ingest
@@ -92,9 +93,12 @@ def _measure_compiled(found: Calibration, tiny: Work) -> None:
     """
     found.compiled_step = _step(tiny)
     found.compiled_rates = {"float32": [Rate(flops=1.0, per_second=math.inf)]}
-    left = {shape: _beside(*shape, found) for shape in (*SQUARES, TALL)}
-    numbers = {(m, n): (PRODUCTS - 2) * m * n for m, n in left}
-    found.compiled_element = max(0.0, (left[TALL] - left[LOW]) / (numbers[TALL] - numbers[LOW]))
+    left = {shape: _beside(*shape, found) for shape in SQUARES}
+    numbers = {(m, n): (PRODUCTS - 2) * m * n for m, n in (*SQUARES, TALL)}
+    threads = allowed()
+    with core.threads(1):  # how long cores wait for each other's memory differs from one minute to the next
+        low, tall = (_beside(*shape, found) for shape in (LOW, TALL))
+    found.compiled_element = max(0.0, (tall - low) / (numbers[TALL] - numbers[LOW])) / threads
     rates = []
     for m, n in SQUARES:
         flops, of_numbers = PRODUCTS * 2.0 * m * n * n, numbers[m, n] * found.compiled_element
