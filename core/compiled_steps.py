@@ -53,6 +53,7 @@ class CompiledSteps:
 
     Attributes:
         most: steps that one call of `run` should take.
+        threads: which share the work.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class CompiledSteps:
         parts = max(parts, -(-batch_size // self._share))
         self._team = min(threads, parts)
         self._memories = [self._memory() for _ in range(self._groups)]
-        self._own = [self._of_a_thread() for _ in range(self._groups * self._team)]
+        self.threads = self._groups * self._team
+        self._own = [self._of_a_thread() for _ in range(self.threads)]
         self._seen: list[list[np.ndarray]] = []
 
     def _memory(self) -> tuple[Array, ...]:
@@ -131,7 +133,7 @@ class CompiledSteps:
                 *(self._share, self._cut, np.array([link.keep for link in self._chain])),
             ),
             zeros=np.zeros(max(widths), dtype),
-            pool=ThreadPoolExecutor(len(self._own)) if len(self._own) > 1 else None,
+            pool=ThreadPoolExecutor(self.threads) if self.threads > 1 else None,
         )
 
     @classmethod
@@ -196,7 +198,7 @@ class CompiledSteps:
         if code.pool is None:
             take(0)
         else:
-            list(code.pool.map(take, range(len(self._own))))
+            list(code.pool.map(take, range(self.threads)))
 
     def trail(self) -> Iterator[tuple[str | None, str, Array]]:
         """Yield what the last call, a watched one of one step, computed, as `ManySteps` has it: for each network."""

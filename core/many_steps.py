@@ -22,9 +22,11 @@ class ManySteps(Protocol):
 
     Attributes:
         most: steps that one call of `run` should take.
+        threads: of this process, which share the work of a call.
     """
 
     most: int
+    threads: int
 
     @classmethod
     def where_they_suit(

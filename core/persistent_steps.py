@@ -38,6 +38,7 @@ class PersistentSteps:
 
     Attributes:
         most: steps that one call of `run` should take.
+        threads: 1, which launches.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class PersistentSteps:
         self._backend, self._kernels = backend, kernels
         self._n = math.prod(network.leading)
         waves = -(-self._n // backend.multiprocessors)
+        self.threads = 1
         self.most = max(1, min(STRETCH, STRETCH_WORK // (3 * batch_size * network.n_parameters * waves)))
         slots = [state.slots[name] for name in formulas.rule.slots]
         self._tables, self._flat = (x, y), (network.parameters, gradients, *slots)

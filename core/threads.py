@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from core import arguments
 
@@ -96,6 +97,22 @@ def threads(count: int) -> Iterator[None]:
             yield
     finally:
         _chosen.reset(token)
+
+
+def one_of_blas() -> AbstractContextManager[Any]:
+    """Let a product take one thread within, as far as this Python thread is the one that may say so.
+
+    After a product of several, OpenBLAS's threads keep their cores busy for some 25 milliseconds, waiting for the next.
+    Threads that wait for each other meanwhile, as those of compiled steps do, were seen to take ten times as long.
+    """
+    return _blas().limit(limits=1)
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")  # found once: to look for it takes milliseconds
 
 
 def environment(count: int) -> Mapping[str, str]:

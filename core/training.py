@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +23,10 @@ from core.record import Metric, Record
 from core.regularization import Regularization
 from core.schedules import Schedule
 from core.steps import Steps
+from core.threads import one_of_blas
 
+LITTLE = 10**9
+"""Multiplications of a forward pass that one core makes in some 20 milliseconds."""
 SNAPSHOT_SECONDS = 1.0
 """How much training may have to be done again to find where a number stopped being finite, beside one epoch."""
 
@@ -185,17 +189,12 @@ class Training(Iterator[Record]):
             raise NonFiniteError(self.epoch + 1, self.step + 1, *found)
 
     def _end_epoch(self, began: float) -> Record:
-        network, plan = self.network, self._plan
-        losses = self._steps.mean_loss()
+        plan, losses = self._plan, self._steps.mean_loss()
         if not np.isfinite(losses).any():
             self._find_non_finite()
         self._descent.end_epoch()
-        validation_loss, values = None, {}
-        if plan.validation is not None:
-            x, y, weights = plan.validation
-            validation_loss = _number(network.evaluate(x, y, plan.loss, weights))
-            outputs = network.predict(x) if plan.metrics else None
-            values = {name: float(metric(y, outputs)) for name, metric in plan.metrics.items()}  # type: ignore[arg-type]
+        with one_of_blas() if self._is_disturbed else nullcontext():
+            validation_loss, values = self._measured()
         self.epoch, self.position = self.epoch + 1, 0
         seconds = self._seconds + time.perf_counter() - began
         record = Record(
@@ -207,6 +206,23 @@ class Training(Iterator[Record]):
         self._judge(record)
         self._end_where_it_is_over()
         return record
+
+    def _measured(self) -> tuple[float | np.ndarray | None, dict[str, float]]:
+        """Return the loss and the metrics on the validation samples, where there are any."""
+        network, plan = self.network, self._plan
+        if plan.validation is None:
+            return None, {}
+        x, y, weights = plan.validation
+        loss = _number(network.evaluate(x, y, plan.loss, weights))
+        outputs = network.predict(x) if plan.metrics else None
+        return loss, {name: float(metric(y, outputs)) for name, metric in plan.metrics.items()}  # type: ignore[arg-type]
+
+    @property
+    def _is_disturbed(self) -> bool:
+        """Whether the next steps would take longer for a product of several threads, by more than it takes with one."""
+        if self._compiled is None or self._compiled.threads == 1 or self._plan.validation is None:
+            return False
+        return len(self._plan.validation[0]) * self.network.parameters.size < LITTLE
 
     def _judge(self, record: Record) -> None:
         """Note whether the epoch was the best."""

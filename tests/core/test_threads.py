@@ -16,7 +16,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import core
-from core.threads import VARIABLES, allowed, cores, environment, quota
+from core.threads import VARIABLES, allowed, cores, environment, one_of_blas, quota
 
 
 def of_blas() -> set[int]:
@@ -74,6 +74,48 @@ def _threads_of_a_fleet(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         x = np.random.default_rng(0).standard_normal((40, 3))
         core.fit(fleet, x, x[:, :1], loss="squared_error", epochs=1)
     return seen
+
+
+def test_blas_gets_its_threads_back_whoever_else_was_within() -> None:
+    there, leave = threading.Event(), threading.Event()
+
+    def within() -> None:
+        with one_of_blas():
+            there.set()
+            leave.wait(10)
+
+    with core.threads(2):
+        with one_of_blas():
+            other = threading.Thread(target=within)
+            other.start()
+            there.wait(10)
+            assert of_blas() == {1}
+        assert of_blas() == {2}
+        leave.set()
+        other.join()
+        assert of_blas() == {2}
+
+
+@pytest.mark.parametrize(("limit", "seen"), [(10**9, 1), (0, 2)], ids=["little", "much"])
+def test_a_little_validation_takes_one_thread_where_several_take_steps(
+    monkeypatch: pytest.MonkeyPatch, limit: int, seen: int
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr("core.training.LITTLE", limit)
+    monkeypatch.setattr(sys.modules["core.threads"], "cores", lambda: 2)
+    found: list[set[int]] = []
+
+    def metric(_y: Any, _outputs: Any) -> float:
+        found.append(of_blas())
+        return 0.0
+
+    x = np.random.default_rng(0).standard_normal((256, 64))
+    with core.threads(2):
+        net = core.Network(64, [core.Dense(256, "tanh"), core.Dense(1)], seed=0)
+        choices: dict[str, Any] = {"batch_size": 128, "validation": (x, x[:, :1]), "metrics": {"seen": metric}}
+        core.fit(net, x, x[:, :1], loss="squared_error", epochs=2, **choices)
+        assert of_blas() == {2}
+    assert found == [{seen}, {seen}]
 
 
 def test_a_process_starts_with_as_many_as_its_environment_says():
