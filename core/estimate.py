@@ -18,12 +18,13 @@ from core.layers import Layer
 from core.layout import Layout
 from core.losses import Loss
 from core.named import by_name
-from core.network import CHUNK, Network
+from core.network import Network
 from core.optimizers import OPTIMIZERS, Optimizer
 from core.regularization import Regularization
 from core.schedules import ConstantRate
 from core.steps import Steps
 from core.training import Plan, Training
+from core.workspace import CHUNK
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def estimate(
         *(rule, rate, ConstantRate(), regularization or Regularization(), average, epochs, None, {}, early_stopping, {})
     )
     training = Training(network, plan, steps)
+    # Where all of them go through at once, the memory stays for the next epoch.
+    held_out = network.workspace(n_validation, rule, y) if 0 < n_validation <= CHUNK else None
     snapshot, fleet = training.snapshot(), networks or 1
     order = 8 * n_samples * fleet
     kept = backend.bytes + order
@@ -115,11 +118,10 @@ def estimate(
     converted = 0 if steps.feed.tables[0].dtype == network.backend.dtype else size * x.itemsize * network.n_inputs
     moments.append(kept + fleet * converted + rate.working * network.parameters.nbytes)
     moments.append(kept + network.parameters.size)  # whether each is finite
-    if n_validation:
-        held_out = network.workspace(min(n_validation, CHUNK), rule, y)
+    if n_validation > CHUNK:
+        held_out = network.workspace(CHUNK, rule, y)
         moments.append(order + backend.bytes)
-        del held_out
-    del snapshot
+    del snapshot, held_out
     return Estimate(network.n_parameters, epochs * steps.count, fleet * network.flops(size), max(moments))
 
 

@@ -22,6 +22,7 @@ from core.resuming import check, choices
 from core.schedules import SCHEDULES, ConstantRate, Schedule
 from core.steps import Steps
 from core.training import Plan, Training
+from core.validation import Validation
 from core.weights import ClassWeight, weights_of
 
 Arguments = ParamSpec("Arguments")
@@ -235,12 +236,11 @@ def _check_early_stopping(
 
 def _validation(
     network: Network, loss: Loss, validation: tuple[object, object] | tuple[object, object, object] | None
-) -> tuple[np.ndarray, np.ndarray, object] | None:
+) -> Validation | None:
     if validation is None:
         return None
     x, y, weights = validation if len(validation) == 3 else (*validation, None)
     samples = arguments.samples("validation x", x, network.n_inputs)
     arguments.integer("the number of samples in validation x", len(samples), 1)
     targets = arguments.targets(loss, y, network.n_outputs, len(samples))
-    weights_of(loss, targets, weights)  # which refuses what isn't allowed
-    return samples, targets, weights
+    return Validation(network, loss, samples, targets, weights)

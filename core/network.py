@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,9 @@ from core.per_sample import per_sample_gradients
 from core.randomness import Purpose, generator
 from core.second_order import gauss_newton_vector_product, hessian_vector_product
 from core.trace import Trace, trace
+from core.validation import Validation
 from core.weights import weighted
-from core.workspace import Workspace
-
-CHUNK = 4096
-"""Samples that `predict` and `evaluate` take at a time, which bounds their memory."""
+from core.workspace import Workspace, chunks
 
 
 class Network:
@@ -202,18 +200,7 @@ class Network:
         rule = arguments.fitting_loss(loss, self.output_activation)
         samples = arguments.samples("x", x, self.n_inputs)
         targets = arguments.targets(rule, y, self.n_outputs, len(samples))
-        samples, targets, weights = weighted(rule, samples, targets, sample_weight)
-        k, total, w = self.backend.kernels, self.backend.zeros(self.leading, "float64"), None
-        for part in chunks(len(samples)):
-            m = part.stop - part.start
-            if w is None or w.m != m:
-                w = None  # so that there are never two
-                w = self.workspace(m, rule, targets)
-            w.x[...] = self.backend.asarray(samples[part])
-            w.y[...] = self.backend.asarray(targets[part], device_dtype(targets))
-            forward_to_loss(k, self.layers_to(rule), self.theta, self.state_views, w, rule)
-            k.add_up(w.values, None if weights is None else self.backend.asarray(weights[part]), total)
-        return self.backend.to_host(total) / (len(samples) or np.nan)
+        return Validation(self, rule, samples, targets, sample_weight).loss()
 
     def vjp(self, x: object, a_bar: object) -> tuple[Array, Array]:
         """Return x̄ `(…, m, n_inputs)` and the parameters' adjoint `(…, P)` for ā `(…, m, n_outputs)`: the way back."""
@@ -283,9 +270,3 @@ class Network:
         for row, seed in zip(rows, seeds, strict=True):
             layout.draw(generator(seed, Purpose.INITIAL_WEIGHTS), row)
         return rows.reshape(*self.leading, layout.size)
-
-
-def chunks(n_samples: int) -> Iterator[slice]:
-    """Yield slices of at most `CHUNK` that cover `n_samples`."""
-    for start in range(0, n_samples, CHUNK):
-        yield slice(start, min(start + CHUNK, n_samples))

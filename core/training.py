@@ -24,6 +24,7 @@ from core.regularization import Regularization
 from core.schedules import Schedule
 from core.steps import Steps
 from core.threads import one_of_blas
+from core.validation import Validation
 
 LITTLE = 10**9
 """Multiplications of a forward pass that one core makes in some 20 milliseconds."""
@@ -37,7 +38,7 @@ class Plan:
 
     Attributes:
         loss, optimizer, schedule, regularization, average, epochs: as `train` has them.
-        validation: samples, targets and their weights, on the host.
+        validation: samples that are not trained on.
         metrics: by name.
         stopping: early stopping, where it is wanted.
         choices: the hyperparameters as plain data, for `core.resuming`.
@@ -49,7 +50,7 @@ class Plan:
     regularization: Regularization
     average: float | None
     epochs: int
-    validation: tuple[np.ndarray, np.ndarray, object] | None
+    validation: Validation | None
     metrics: Mapping[str, Metric]
     stopping: EarlyStopping | None
     choices: Mapping[str, Any]
@@ -209,20 +210,20 @@ class Training(Iterator[Record]):
 
     def _measured(self) -> tuple[float | np.ndarray | None, dict[str, float]]:
         """Return the loss and the metrics on the validation samples, where there are any."""
-        network, plan = self.network, self._plan
-        if plan.validation is None:
+        held_out, metrics = self._plan.validation, self._plan.metrics
+        if held_out is None:
             return None, {}
-        x, y, weights = plan.validation
-        loss = _number(network.evaluate(x, y, plan.loss, weights))
-        outputs = network.predict(x) if plan.metrics else None
-        return loss, {name: float(metric(y, outputs)) for name, metric in plan.metrics.items()}  # type: ignore[arg-type]
+        if not metrics:
+            return _number(held_out.loss()), {}
+        loss, outputs = held_out.loss_and_outputs()
+        return _number(loss), {name: float(metric(held_out.y, outputs)) for name, metric in metrics.items()}
 
     @property
     def _is_disturbed(self) -> bool:
         """Whether the next steps would take longer for a product of several threads, by more than it takes with one."""
         if self._compiled is None or self._compiled.threads == 1 or self._plan.validation is None:
             return False
-        return len(self._plan.validation[0]) * self.network.parameters.size < LITTLE
+        return len(self._plan.validation.x) * self.network.parameters.size < LITTLE
 
     def _judge(self, record: Record) -> None:
         """Note whether the epoch was the best."""

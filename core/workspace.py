@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from core.backend import Backend
 from core.layers import Layer, Memory, Passing
 from core.layers.sequence import widths
 from core.losses import LossScratch, device_dtype
+
+CHUNK = 4096
+"""Samples that predictions and validation take at a time, which bounds their memory."""
 
 
 class Workspace:
@@ -77,3 +80,9 @@ class Workspace:
     def outputs(self) -> Array:
         """a of the last layer, `(…, m, n_outputs)`."""
         return self.memories[-1].a
+
+
+def chunks(n_samples: int) -> Iterator[slice]:
+    """Yield slices of at most `CHUNK` that cover `n_samples`."""
+    for start in range(0, n_samples, CHUNK):
+        yield slice(start, min(start + CHUNK, n_samples))

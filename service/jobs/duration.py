@@ -101,9 +101,9 @@ def seconds(work: Work, calibration: Calibration) -> float:
     """Return how long the job takes once a worker has it, all in all."""
     rows = work.n_train + work.n_validation
     epoch = work.steps * step_seconds(work, calibration) + calibration.epoch + work.n_train * calibration.row
-    # The loss is measured, and then the metrics: by NumPy.
-    epoch += 2 * _products(work, work.n_validation, FORWARD, calibration.rates[work.dtype])
-    epoch += 2 * work.n_validation * sum(work.widths) * calibration.element
+    # The loss and the metrics are measured in one pass, by NumPy.
+    epoch += _products(work, work.n_validation, FORWARD, calibration.rates[work.dtype])
+    epoch += work.n_validation * sum(work.widths) * calibration.element
     reading = work.file_bytes * calibration.byte + rows * work.widths[0] * calibration.input
     return calibration.start + reading + work.epochs * epoch
 

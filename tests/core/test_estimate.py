@@ -13,8 +13,8 @@ import pytest
 import core
 from core import Dense
 from core.counting import CountingBackend
-from core.network import CHUNK
 from core.regularization import Regularization
+from core.workspace import CHUNK
 
 WIDE = (300, [Dense(512, "relu"), Dense(256, "relu"), Dense(10, "softmax")])
 NARROW = (300, [Dense(16, "relu"), Dense(10, "softmax")])
