@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, status
-from fastapi.responses import FileResponse
 from pydantic import Field
 
 from service.context import ReadContext, WriteContext
@@ -14,6 +13,7 @@ from service.datasets.expanding import GZIP, ZSTD
 from service.datasets.limits import up_to
 from service.datasets.reading import MOST_KINDS, Options, Reading, kinds_of
 from service.datasets.schemas import Dataset, Format, Preview
+from service.download import Download
 from service.pages import After, Limit, page
 from service.problems import RESPONSES, Problem, echo
 from service.schemas import FieldError, Page
@@ -99,12 +99,12 @@ def preview_dataset(context: ReadContext, dataset_id: str, rows: Rows = 10) -> P
     return service.preview(context, dataset_id, rows)
 
 
-@router.get("/{dataset_id}/content", response_class=FileResponse, responses=_CONTENT)
+@router.get("/{dataset_id}/content", response_class=Download, responses=_CONTENT)
 def get_content(
     context: ReadContext,
     dataset_id: str,
     range: Annotated[str, Header(description="Which bytes to return; up to 16 ranges, or what is set")] = "",
-) -> FileResponse:
+) -> Download:
     """Download the bytes as uploaded."""
     if range.count(",") >= (most := context.settings.max_ranges):
         raise _too_many_ranges(range, most)
@@ -114,7 +114,7 @@ def get_content(
     packed = next((name for magic, name in PACKED.items() if start.startswith(magic)), None)
     media_type = f"application/{packed}" if packed else MEDIA_TYPES[format]
     name = f"{dataset_id}.{format}{SUFFIXES[packed] if packed else ''}"
-    return FileResponse(path, media_type=media_type, filename=name, headers={"ETag": f'"{sha256}"'})
+    return Download(path, media_type=media_type, filename=name, headers={"ETag": f'"{sha256}"'})
 
 
 @router.delete("/{dataset_id}", status_code=status.HTTP_204_NO_CONTENT)

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 from fastapi import APIRouter, Body, Header, Query, Response, status
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from service.context import Context, ReadContext, WriteContext
+from service.download import Download
 from service.ids import DatasetId
 from service.jobs import actions, events, service
 from service.jobs.curve import Format
@@ -199,13 +200,13 @@ def list_checkpoints(context: ReadContext, job_id: str, limit: Limit = 20, after
 
 @router.get(
     "/{job_id}/checkpoints/{checkpoint_id}/weights",
-    response_class=FileResponse,
+    response_class=Download,
     responses=_content(BINARY, {"type": "string", "format": "binary"}),
 )
-def get_checkpoint_weights(context: ReadContext, job_id: str, checkpoint_id: str) -> FileResponse:
+def get_checkpoint_weights(context: ReadContext, job_id: str, checkpoint_id: str) -> Download:
     """Download the weights as they were at a checkpoint, as safetensors."""
     path = service.checkpoint_weights(context, job_id, checkpoint_id)
-    return FileResponse(path, media_type=BINARY, filename=f"{checkpoint_id}.safetensors")
+    return Download(path, media_type=BINARY, filename=f"{checkpoint_id}.safetensors")
 
 
 @router.get("/{job_id}/events")

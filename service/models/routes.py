@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Response, status
-from fastapi.responses import FileResponse
 
 from service.context import ReadContext, WriteContext
+from service.download import Download
 from service.models import evaluation, service
 from service.models.formats import MEDIA_TYPES
 from service.models.schemas import (
@@ -64,7 +64,7 @@ def delete_model(context: WriteContext, model_id: str) -> None:
     service.delete_model(context, model_id)
 
 
-@router.get("/{model_id}/weights", response_class=FileResponse, responses=WEIGHTS_RESPONSES)
+@router.get("/{model_id}/weights", response_class=Download, responses=WEIGHTS_RESPONSES)
 async def get_weights(
     context: ReadContext,
     model_id: str,
@@ -85,7 +85,7 @@ async def get_weights(
     if if_none_match and (etag in if_none_match or if_none_match == "*"):
         return Response(status_code=304, headers={"etag": etag})
     name = f"{model_id}.{format}"
-    return FileResponse(path, media_type=MEDIA_TYPES[format], filename=name, headers={"etag": etag})
+    return Download(path, media_type=MEDIA_TYPES[format], filename=name, headers={"etag": etag})
 
 
 @router.post("/{model_id}/predict", response_model=Predictions)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, status
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from service.context import ReadContext, WriteContext
+from service.download import Download
 from service.ids import DatasetId, ModelId
 from service.jobs import actions, events
 from service.jobs.actions import PREDICTIONS
@@ -86,15 +87,15 @@ async def stream_prediction_events(
     return await events.stream(context, prediction_id, after=start, of=PREDICTIONS)
 
 
-@router.get("/{prediction_id}/content", response_class=FileResponse, responses=_FILE)
-def get_prediction_content(context: ReadContext, prediction_id: str) -> FileResponse:
+@router.get("/{prediction_id}/content", response_class=Download, responses=_FILE)
+def get_prediction_content(context: ReadContext, prediction_id: str) -> Download:
     """Download the file: a row for each of the data set's, in their order. 409 while it hasn't succeeded.
 
     The columns are the target, with the label or the number, and for labels `probability_…` of each class; a target
     that has the name of one of these gets an underscore behind it.
     """
     path, found = service.content(context, prediction_id)
-    return FileResponse(path, media_type=MEDIA_TYPES[found.format], filename=f"{found.id}.{found.format}")
+    return Download(path, media_type=MEDIA_TYPES[found.format], filename=f"{found.id}.{found.format}")
 
 
 @router.post("/{prediction_id}/cancel", status_code=status.HTTP_202_ACCEPTED)

@@ -93,6 +93,26 @@ def test_a_part_of_the_weights_can_be_asked_for(http: httpx.Client, species_mode
     assert part.content == http.get(url).content[8:16]
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["", "bytes", "lines=1-2", "bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "bytes=1-2,x", "bytes=" + "9" * 5000],
+)
+def test_what_is_no_range_is_ignored(http: httpx.Client, species_model: str, given: str):
+    url = f"/v1/models/{species_model}/weights"
+    answer = http.get(url, headers={"Range": given})
+    assert (answer.status_code, answer.content) == (200, http.get(url).content)
+
+
+@pytest.mark.parametrize("given", ["bytes=999999999-", "bytes=0-1,999999999-", "bytes=-0"])
+def test_a_range_behind_the_end_is_a_problem(http: httpx.Client, species_model: str, given: str):
+    url = f"/v1/models/{species_model}/weights"
+    size = len(http.get(url).content)
+    answer = http.get(url, headers={"Range": given})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["errors"][0]["value"] == given
+
+
 def test_an_unknown_format_is_refused_with_those_there_are(http: httpx.Client, species_model: str):
     answer = http.get(f"/v1/models/{species_model}/weights", params={"format": "pickle"})
     assert answer.status_code == 422
