@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from service.problems import Problem, echo
 from service.schemas import FieldError
 
-_ONE = r"\s*(?:\d{1,18}-\d{0,18}|-\d{1,18})\s*"
+_ONE = r"\s*(?:\d{1,4000}-\d{0,4000}|-\d{1,4000})\s*"  # Python makes no number of more than 4,300 digits
 _RANGES = re.compile(rf"\s*bytes\s*={_ONE}(?:,{_ONE})*", re.IGNORECASE | re.ASCII)
 
 
