@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,11 +22,8 @@ from core.record import Metric, Record
 from core.regularization import Regularization
 from core.schedules import Schedule
 from core.steps import Steps
-from core.threads import one_of_blas
 from core.validation import Validation
 
-LITTLE = 10**9
-"""Multiplications of a forward pass that one core makes in some 20 milliseconds."""
 SNAPSHOT_SECONDS = 1.0
 """How much training may have to be done again to find where a number stopped being finite, beside one epoch."""
 
@@ -194,8 +190,10 @@ class Training(Iterator[Record]):
         if not np.isfinite(losses).any():
             self._find_non_finite()
         self._descent.end_epoch()
-        with one_of_blas() if self._is_disturbed else nullcontext():
-            validation_loss, values = self._measured()
+        validation_loss, values = None, {}
+        if plan.validation is not None:
+            loss, values = plan.validation.measured(plan.metrics, self._compiled.threads if self._compiled else 1)
+            validation_loss = _number(loss)
         self.epoch, self.position = self.epoch + 1, 0
         seconds = self._seconds + time.perf_counter() - began
         record = Record(
@@ -207,23 +205,6 @@ class Training(Iterator[Record]):
         self._judge(record)
         self._end_where_it_is_over()
         return record
-
-    def _measured(self) -> tuple[float | np.ndarray | None, dict[str, float]]:
-        """Return the loss and the metrics on the validation samples, where there are any."""
-        held_out, metrics = self._plan.validation, self._plan.metrics
-        if held_out is None:
-            return None, {}
-        if not metrics:
-            return _number(held_out.loss()), {}
-        loss, outputs = held_out.loss_and_outputs()
-        return _number(loss), {name: float(metric(held_out.y, outputs)) for name, metric in metrics.items()}
-
-    @property
-    def _is_disturbed(self) -> bool:
-        """Whether the next steps would take longer for a product of several threads, by more than it takes with one."""
-        if self._compiled is None or self._compiled.threads == 1 or self._plan.validation is None:
-            return False
-        return len(self._plan.validation.x) * self.network.parameters.size < LITTLE
 
     def _judge(self, record: Record) -> None:
         """Note whether the epoch was the best."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +12,16 @@ from core.arrays import Array
 from core.backpropagation import forward_to_loss
 from core.layers import Dense
 from core.losses import Loss, device_dtype
+from core.record import Metric
+from core.threads import one_of_blas
 from core.weights import weighted
 from core.workspace import CHUNK, Workspace, chunks
 
 if TYPE_CHECKING:
     from core.network import Network
+
+LITTLE = 10**9
+"""Multiplications of a forward pass that one core makes in some 20 milliseconds."""
 
 
 class Validation:
@@ -34,6 +41,21 @@ class Validation:
         self.x, self.y, self._all = x, y, weights is None
         self._samples, self._targets, self._weights = weighted(loss, x, y, weights)
         self._w: Workspace | None = None
+
+    def measured(self, metrics: Mapping[str, Metric], threads: int = 1) -> tuple[np.ndarray, dict[str, float]]:
+        """Return J, and the metrics by name.
+
+        Args:
+            metrics: of the targets and the outputs; for one network alone.
+            threads: which take the steps that follow. Several would be disturbed by products of several, by more than
+                one thread takes longer for a little.
+        """
+        little = len(self.x) * self._network.parameters.size < LITTLE
+        with one_of_blas() if threads > 1 and little else nullcontext():
+            if not metrics:
+                return self.loss(), {}
+            loss, outputs = self.loss_and_outputs()
+            return loss, {name: float(metric(self.y, outputs)) for name, metric in metrics.items()}
 
     def loss(self) -> np.ndarray:
         """Return J over all samples on the host, `(…)`, float64; NaN where there are none."""

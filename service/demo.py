@@ -28,6 +28,7 @@ LEAST_ACCURACY = 0.97
 START_PATIENCE, STOP_PATIENCE = 60.0, 60.0
 NOT_FOR_THE_DEMO = ("DELTABAR_HOST", "DELTABAR_REQUIRE_KEYS", "DELTABAR_DATABASE_URL")
 TABLE_ROWS = 10
+SERVE = ("serve", "--port", "0", "--watch-stdin", "--json")
 
 MEASURES = {"loss": "loss", "validation loss": "validation_loss", "accuracy": "accuracy"}
 
@@ -82,18 +83,7 @@ def _service(log: Path) -> Iterator[str]:
     """Run `deltabar serve` on a free port, with data of its own that go with it, and yield its address."""
     with tempfile.TemporaryDirectory(prefix="deltabar-demo-") as data_dir, log.open("w") as errors, stops_on_signals():
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "service.cli",
-                "serve",
-                "--port",
-                "0",
-                "--data-dir",
-                data_dir,
-                "--watch-stdin",
-                "--json",
-            ],
+            [sys.executable, "-m", "service.cli", *SERVE, "--data-dir", data_dir],
             stdin=subprocess.PIPE,  # ends with this process, however that goes, and the service with it
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -9,12 +9,10 @@ from __future__ import annotations
 import polars as pl
 
 from service.datasets import values
+from service.datasets.counting import LONGEST_CLASS, MOST_CLASSES
 
-MOST = 1000
 ROWS_EACH = 16
 """Rows for each different text, at least; every part of a table that is kept has these texts once again."""
-LONGEST = 1000
-"""Bytes."""
 
 
 class Labels:
@@ -45,5 +43,7 @@ class Labels:
 def _few(texts: pl.Series) -> pl.Series | None:
     """Return the different texts of a column, if they are labels; None if not."""
     found = texts.unique().drop_nulls().sort()
-    few = len(found) <= min(MOST, len(texts) // ROWS_EACH)
-    return found if few and all(values.text(each) == each and len(each.encode()) <= LONGEST for each in found) else None
+    if len(found) > min(MOST_CLASSES, len(texts) // ROWS_EACH):
+        return None
+    clean = all(values.text(each) == each and len(each.encode()) <= LONGEST_CLASS for each in found)
+    return found if clean else None

@@ -86,10 +86,9 @@ def numbers(table: pl.DataFrame, first_row: int = 0, fractional: Collection[str]
 
 def _cast(table: pl.DataFrame, names: list[str], dtype: type[pl.DataType]) -> pl.DataFrame:
     """Return those columns in another type, null for what has no place there."""
-    columns = table[:, names]
-    return (
-        columns.select(pl.all().cast(dtype, strict=False)) if names else columns
-    )  # a query takes time even of nothing
+    if not names:  # even a query of nothing takes time
+        return table[:, names]
+    return table[:, names].select(pl.all().cast(dtype, strict=False))
 
 
 def ends(column: pl.Series) -> tuple[Any, Any]:

@@ -101,7 +101,7 @@ def test_a_little_validation_takes_one_thread_where_several_take_steps(
     monkeypatch: pytest.MonkeyPatch, limit: int, seen: int
 ) -> None:
     pytest.importorskip("numba")
-    monkeypatch.setattr("core.training.LITTLE", limit)
+    monkeypatch.setattr("core.validation.LITTLE", limit)
     monkeypatch.setattr(sys.modules["core.threads"], "cores", lambda: 2)
     found: list[set[int]] = []
 

@@ -12,6 +12,18 @@ from core.workspace import CHUNK
 from tests.core.losses.targets import targets_for
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_loss_spoils_what_the_outputs_come_of(loss: str) -> None:
+    rng, rule = np.random.default_rng(0), LOSSES[loss]
+    x, y = rng.standard_normal((7, 3)), targets_for(rule, rng, (7, 4))
+    last = Dense(4, rule.output_activation or "identity")
+    net = Network(3, [Dense(6, "tanh"), last], backend=get_backend("numpy", "float64"), seed=0)
+    held_out = Validation(net, rule, x, y)
+    for _ in range(2):
+        np.testing.assert_array_equal(held_out.loss_and_outputs()[1], net.predict(x))
+        np.testing.assert_array_equal(held_out.loss(), net.evaluate(x, y, rule))
+
+
 @pytest.mark.parametrize("n", [5, CHUNK, 2 * CHUNK + 3], ids=["a few", "a pass", "several passes"])
 @pytest.mark.parametrize(("loss", "activation"), [("softmax_cross_entropy", "softmax"), ("huber", "identity")])
 @pytest.mark.parametrize("seed", [0, [1, 2]], ids=["one", "fleet"])

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.datasets.counting import MOST_CLASSES
 from service.datasets.csv_file import CsvFile
 from service.datasets.ingest import Request, Table, ingest
-from service.datasets.labels import MOST, ROWS_EACH, Labels
+from service.datasets.labels import ROWS_EACH, Labels
 from service.datasets.limits import Limits
 from service.datasets.parts import read_table
 from service.datasets.reading import Reading
@@ -102,7 +103,7 @@ def learned(*batches: list[str | None]) -> dict[str, pl.Enum]:
         ["", "b"] * ROWS_EACH,
         ["x" * 2000, "b"] * ROWS_EACH,
         ["a", "b"] * (ROWS_EACH - 1),
-        [f"t{row}" for row in range(MOST + 1)] * ROWS_EACH,
+        [f"t{row}" for row in range(MOST_CLASSES + 1)] * ROWS_EACH,
         [None] * 100,
     ],
     ids=["blank", "missing", "empty", "long", "few rows", "many", "nothing"],
