@@ -129,14 +129,15 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_samples_and_targets_may_lie_in_any_way(layout: str, dtype: str) -> None:
-    x, labels = X.astype(dtype), np.arange(len(X)) % 3
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_samples_and_targets_may_lie_in_any_way(layout: str, dtype: str, inputs: int) -> None:
+    x, labels = X[:, :inputs].astype(dtype), np.arange(len(X)) % 3
     for outputs, y in ((2, x[:, :2].copy()), (1, x[:, :1].copy()), (3, labels)):
         loss = "softmax_cross_entropy" if y.ndim == 1 else "squared_error"
         found = []
         for change in (lambda table: table, LAYOUTS[layout]):
             last = Dense(outputs, "softmax" if y.ndim == 1 else "identity")
-            net = Network(3, [Dense(6, "tanh"), last], backend=get_backend("numpy", dtype), seed=0)
+            net = Network(inputs, [Dense(6, "tanh"), last], backend=get_backend("numpy", dtype), seed=0)
             own_x, own_y = change(x), change(y.reshape(len(y), -1)).reshape(y.shape)
             assert (own_x == x).all()
             assert (own_y == y).all()
