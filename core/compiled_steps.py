@@ -108,7 +108,7 @@ class CompiledSteps:
         )
 
     def _of_a_thread(self) -> tuple[Array, ...]:
-        empty, m, (*_, n, _) = self._network.backend.empty, self._batch_size, self._tables[1]
+        empty, m, (*_, n) = self._network.backend.empty, self._batch_size, self._tables[1]
         batch = empty((m * self._widths[0],)), empty((m * n,), "int32"), empty((m,))
         return *batch, empty((packed_size(m, self._widths),))
 
@@ -215,9 +215,8 @@ class CompiledSteps:
 
 def _table(array: np.ndarray, size: int) -> tuple[int, ...]:
     """Return what `core.kernels.numba_functions.take_batch` is told of a table, of elements of `size` bytes."""
-    each = array.itemsize // size
-    n = math.prod(array.shape[1:]) * each
-    return array.ctypes.data, array.strides[0], array.strides[1] if array.ndim > 1 else array.itemsize, n, each
+    # `Backend.table` has copied it if its rows weren't in one piece.
+    return array.ctypes.data, array.strides[0], math.prod(array.shape[1:]) * (array.itemsize // size)
 
 
 class _Code(NamedTuple):

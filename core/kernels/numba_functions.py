@@ -68,9 +68,9 @@ def take_batch(x, y, order, x_batch, y_batch):
     """Write the samples and targets that `order` names one after the other to the flat `x_batch` and `y_batch`.
 
     Args:
-        x, y: where the table begins, the bytes from a row to the next and from a column to the next, and how many
-            elements of `x_batch` or `y_batch` are in a row, and in a column. So this is compiled once, and not for each
-            type of targets, and not again for tables that lie otherwise or can't be written to.
+        x, y: where the table begins, the bytes from a row to the next, and how many elements of `x_batch` or `y_batch`
+            are in a row, which lies in one piece. So this is compiled once, and not for each type of targets, and not
+            again for tables whose rows lie apart or that can't be written to.
         order: of the rows.
         x_batch, y_batch: memory; that of the targets counts in four bytes, whatever they are.
     """
@@ -80,22 +80,16 @@ def take_batch(x, y, order, x_batch, y_batch):
 
 @compiled
 def _take_rows(table, order, batch):
-    at, row, column, n, each = table
-    if column == each * batch.itemsize:
-        each = n
-    columns = n // each
-    if each == n == 2:  # labels, most likely, for which the loops below take twice as long
+    at, row, n = table
+    if n == 2:  # labels, most likely, for which the loops below take twice as long
         for i in range(order.size):
             found = carray(pointer(at + order[i] * row, batch), 2)
             batch[2 * i], batch[2 * i + 1] = found[0], found[1]
         return
     for i in range(order.size):
-        start = at + order[i] * row
-        for j in range(columns):
-            found = carray(pointer(start + j * column, batch), each)
-            place = batch[i * n + j * each : i * n + j * each + each]
-            for k in range(each):
-                place[k] = found[k]
+        found, place = carray(pointer(at + order[i] * row, batch), n), batch[i * n : (i + 1) * n]
+        for j in range(n):
+            place[j] = found[j]
 
 
 @compiled

@@ -122,7 +122,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "column by column": np.asfortranarray,
     "every other column": lambda table: np.repeat(table, 2, axis=1)[:, ::2],
     "every other row": lambda table: np.repeat(table, 2, axis=0)[::2],
-    "backwards": lambda table: table[::-1, ::-1].copy()[::-1, ::-1],
+    "backwards": lambda table: table[::-1].copy()[::-1],
     "not to be written to": lambda table: np.frombuffer(table.tobytes(), table.dtype).reshape(table.shape),
 }
 
@@ -130,7 +130,10 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("inputs", [2, 3])
-def test_samples_and_targets_may_lie_in_any_way(layout: str, dtype: str, inputs: int) -> None:
+def test_samples_and_targets_may_lie_in_any_way(
+    monkeypatch: pytest.MonkeyPatch, layout: str, dtype: str, inputs: int
+) -> None:
+    monkeypatch.setattr("core.backend.COPIED", 0)  # else a table so small would be copied
     x, labels = X[:, :inputs].astype(dtype), np.arange(len(X)) % 3
     for outputs, y in ((2, x[:, :2].copy()), (1, x[:, :1].copy()), (3, labels)):
         loss = "softmax_cross_entropy" if y.ndim == 1 else "squared_error"
